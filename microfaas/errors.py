@@ -1,0 +1,82 @@
+"""The ways the machine or the caller can fail. How a *function* fails is a value: an Outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class MicrofaasError(Exception):
+    """Base of every error that may reach a user; its text says what, where and what to do."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration: where it stands, and what would be right."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class ConfigError(MicrofaasError):
+    """A configuration that cannot be used, with all its problems."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"cannot use {source}:{lines}")
+
+
+class FunctionNotFound(MicrofaasError):
+    """No function, version or alias of that name is served here."""
+
+    def __init__(self, name: str, qualifier: str) -> None:
+        self.name = name
+        self.qualifier = qualifier
+        super().__init__(f"cannot find function {name}:{qualifier}")
+
+
+class InvalidRequest(MicrofaasError):
+    """The caller's request cannot be understood; `kind` is the name AWS gives the fault."""
+
+    def __init__(self, message: str, kind: str = "InvalidParameterValueException") -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
+class RequestTooLarge(MicrofaasError):
+    """The event is larger than an invocation may carry."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation"
+        )
+
+
+class TooManyRequests(MicrofaasError):
+    """Concurrency and the waiting line are used up; `reason` is one of Lambda's Reasons."""
+
+    def __init__(self, reason: str, retry_after_s: int = 1) -> None:
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        super().__init__("Rate Exceeded.")
+
+
+class MachineError(MicrofaasError):
+    """This machine could not do what it should: start a process, write a file, make a cgroup."""
+
+
+class ShuttingDown(MicrofaasError):
+    """The server is stopping and takes nothing new."""
+
+    def __init__(self) -> None:
+        super().__init__("cannot take the request: microfaas is stopping")
+
+
+class ProtocolError(MicrofaasError):
+    """A host said something that the protocol does not allow at that point."""

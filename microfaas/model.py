@@ -1,0 +1,128 @@
+"""The nouns: functions, versions, limits, invocations, outcomes. Values only, no behaviour."""
+
+from __future__ import annotations
+
+import enum
+from typing import Literal
+
+import msgspec
+
+MIB = 1024 * 1024
+
+# AWS documents 6 MiB for both directions; its emulator's constant for replies adds 100 bytes.
+EVENT_BYTES_MAX = 6 * MIB
+RESULT_BYTES_MAX = 6 * MIB + 100
+CLIENT_CONTEXT_BYTES_MAX = 3583
+LATEST = "$LATEST"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function may take. MB are MiB, as in Lambda; `_s` are seconds."""
+
+    memory_mb: int = 128
+    timeout_s: float = 3.0
+    init_timeout_s: float = 10.0
+    cpu: float | None = None
+    processes_max: int = 512
+    files_max: int = 1024
+    tmp_mb: int = 512
+    concurrency_max: int = 10
+    waiting_max: int = 100
+    waiting_s_max: float = 60.0
+    idle_s_max: float = 300.0
+    ready_ahead: int = 1
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """A directory that a function sees at /mnt/NAME; the variable NAME holds its path."""
+
+    name: str
+    source: str
+    write: bool = False
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """What is deployed: where the code is, how to run it, what it may take."""
+
+    name: str
+    runtime: str
+    handler: str
+    code: str
+    limits: Limits
+    python: str | None = None
+    description: str = ""
+    environment: dict[str, str] = {}
+    mounts: tuple[Mount, ...] = ()
+    snapshot: Literal["auto", "on", "off"] = "auto"
+    isolation: Literal["instance", "request"] = "instance"
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """An immutable snapshot of a function; `code_dir` holds its own copy of the code."""
+
+    function: Function
+    code_dir: str
+    code_sha256: str
+    number: str = LATEST
+
+    @property
+    def key(self) -> str:
+        return f"{self.function.name}@{self.code_sha256[:12]}"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose machine the functions believe they are on, and where its API is."""
+
+    region: str = "us-east-1"
+    account_id: str = "123456789012"
+    endpoint_url: str = ""
+
+    def arn(self, name: str) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account_id}:function:{name}"
+
+
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to run a version with an event. The event is opaque JSON bytes."""
+
+    request_id: str
+    function: str
+    event: bytes
+    qualifier: str = ""
+    client_context: bytes = b""
+    trace_id: str = ""
+    tail: bool = False
+
+
+class Status(enum.StrEnum):
+    """How an invocation ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    EXIT = "exit"
+    INIT = "init"
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invocation took. `init_ms` is None when a running instance took it."""
+
+    wall_ms: float = 0.0
+    billed_ms: int = 0
+    cpu_ms: float = 0.0
+    memory_mb: int = 0
+    init_ms: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an invocation ended: Lambda's payload for the caller, and what it took."""
+
+    status: Status
+    payload: bytes
+    usage: Usage = Usage()
+    version: str = LATEST
+    log_tail: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return self.status is Status.OK
