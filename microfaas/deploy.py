@@ -1,0 +1,68 @@
+"""Bringing functions into service: a copy of the code, a pool, a warm zygote, then the name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from microfaas.model import Function, Version
+from microfaas.pool.loading import InitFailed
+from microfaas.pool.supervisor import Supervisor
+from microfaas.store.code import CodeStore
+from microfaas.store.functions import Functions
+
+# Warming is mostly another process's work; two at once keep both of a small machine's cores.
+WARM_AT_ONCE = 2
+
+
+class Deployer:
+    """Installs functions at start, and replaces them while they serve."""
+
+    def __init__(self, code: CodeStore, functions: Functions, supervisor: Supervisor) -> None:
+        self._code = code
+        self._functions = functions
+        self._supervisor = supervisor
+        self._warming = asyncio.Semaphore(WARM_AT_ONCE)
+
+    async def install(self, function: Function, exclude: Collection[str]) -> Version:
+        """Serve a function from now on; it is warmed by `warm`. Raises ConfigError."""
+        version = await self._version(function, exclude)
+        self._supervisor.open(version)
+        self._functions.put(version)
+        return version
+
+    async def warm(self, version: Version) -> InitFailed | None:
+        """Load it ahead of the first call. A fault is told; every call will try again."""
+        async with self._warming:
+            try:
+                await self._supervisor.open(version).warm()
+            except InitFailed as fault:
+                return fault
+        return None
+
+    async def replace(self, function: Function, exclude: Collection[str]) -> Version | None:
+        """Put newer code into service; None when it is the same.
+
+        What runs finishes on the old code. Raises InitFailed, ConfigError: the old code stays.
+        """
+        version = await self._version(function, exclude)
+        old = self._functions.resolve(function.name)
+        if version.key == old.key:
+            return None
+        try:
+            await self._supervisor.open(version).warm()
+        except BaseException:
+            self._supervisor.retire(version)
+            raise
+        self._functions.put(version)
+        self._supervisor.retire(old)
+        return version
+
+    def prune(self) -> None:
+        """Forget the copies of code that no function uses."""
+        in_use = [pool.version.code_dir for pool in self._supervisor.pools]
+        self._code.prune(in_use)
+
+    async def _version(self, function: Function, exclude: Collection[str]) -> Version:
+        directory, sha256 = await asyncio.to_thread(self._code.snapshot, function.code, exclude)
+        return Version(function=function, code_dir=directory, code_sha256=sha256)

@@ -1,0 +1,65 @@
+"""microfaas's own small API: what is served, and whether all is well."""
+
+from __future__ import annotations
+
+import json
+
+from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.model import Address
+from microfaas.pool.pool import Pool
+from microfaas.pool.supervisor import Supervisor
+from microfaas.store.functions import Functions
+
+
+class ControlApi:
+    """Reads, and makes replies of what it finds."""
+
+    def __init__(self, functions: Functions, supervisor: Supervisor, address: Address) -> None:
+        self._functions = functions
+        self._supervisor = supervisor
+        self._address = address
+
+    def health(self, request_id: str) -> Reply:
+        return _json({"status": "ok"}, request_id)
+
+    def functions(self, request_id: str) -> Reply:
+        """Each function with its settings, its zygote and its instances."""
+        pools = {pool.version.key: pool for pool in self._supervisor.pools}
+        rows = []
+        for version in self._functions.all():
+            function, limits = version.function, version.function.limits
+            pool = pools.get(version.key)
+            rows.append(
+                {
+                    "name": function.name,
+                    "description": function.description,
+                    "arn": self._address.arn(function.name),
+                    "runtime": function.runtime,
+                    "handler": function.handler,
+                    "code_sha256": version.code_sha256,
+                    "memory_mb": limits.memory_mb,
+                    "timeout_s": limits.timeout_s,
+                    "concurrency_max": limits.concurrency_max,
+                    **(_processes(pool) if pool else {"zygote_pid": None, "instances": []}),
+                }
+            )
+        return _json({"functions": rows}, request_id)
+
+
+def _processes(pool: Pool) -> dict[str, object]:
+    states = [("idle", instance) for instance in pool.idle]
+    states += [("busy", instance) for instance in pool.busy]
+    return {
+        "zygote_pid": pool.zygote.sandbox.pid if pool.zygote else None,
+        "waiting": pool.waiting,
+        "starting": pool.starting,
+        "instances": [
+            {"id": instance.name, "pid": instance.sandbox.pid, "state": state}
+            for state, instance in states
+        ],
+    }
+
+
+def _json(value: object, request_id: str) -> Reply:
+    body = json.dumps(value).encode()
+    return Reply(200, {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPE}, body)

@@ -1,0 +1,240 @@
+"""The fast lane: the one hot request shape, straight from the socket to the Lambda API.
+
+Theory of operation: every connection starts here. A request whose head is complete and that is
+exactly `POST /2015-03-31/functions/NAME/invocations` over HTTP/1.1 with a Content-Length is
+answered here; at the first request of any other shape the connection, with the bytes read so
+far, is handed to aiohttp for good. Without this file everything still works, only slower. What
+a peer may cost before its request is whole is bounded here: bytes of the head, and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+from urllib.parse import parse_qs
+
+import httptools
+
+from microfaas.gateway import faults
+from microfaas.gateway.lambda_api import InvokeCall, LambdaApi
+from microfaas.gateway.reply import Clock, Reply, headers
+from microfaas.invoke import new_request_id
+from microfaas.model import EVENT_BYTES_MAX
+
+HEAD_BYTES_MAX = 64 * 1024
+# A peer that sends a request ahead of its turn may fill this much before it has to wait.
+AHEAD_BYTES_MAX = 256 * 1024
+REQUEST_S_MAX = 60.0
+
+_METHOD = b"POST "
+_PREFIX = b"/2015-03-31/functions/"
+_SUFFIX = b"/invocations"
+_HEAD_END = b"\r\n\r\n"
+_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
+
+
+class Lane:
+    """What all connections share."""
+
+    def __init__(self, api: LambdaApi, other_lane: Callable[[], asyncio.Protocol]) -> None:
+        self.api = api
+        self.other_lane = other_lane
+        self.clock = Clock()
+        self.running: set[asyncio.Task[None]] = set()
+        self.waiting: set[FastLane] = set()
+
+
+class FastLane(asyncio.Protocol):
+    """One connection, as long as its requests are of the hot shape."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+        # While the rest of a body is on its way: what came so far, and how much is missing.
+        self._pieces: list[bytes] = []
+        self._missing = 0
+        self._busy = False
+        self._write_paused = False
+        self._read_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        # Filled by the parser, one request at a time.
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._lane.waiting.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # What runs goes on, as in Lambda; only the answer has nowhere to go.
+        self._transport = None
+        self._forget()
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing > 0:
+            self._pieces.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+        self._buffer = self._buffer + data if self._buffer else data
+        if not self._busy:
+            self._advance()
+        elif len(self._buffer) > AHEAD_BYTES_MAX and self._transport is not None:
+            self._transport.pause_reading()
+            self._read_paused = True
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if not self._busy:
+            self._advance()
+
+    # httptools' callbacks
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+
+    # one request after the other
+
+    def close_if_idle(self) -> None:
+        """The server stops: a connection between requests need not stay."""
+        if not self._busy and self._transport is not None:
+            self._transport.close()
+
+    def _advance(self) -> None:
+        """Start the request at the head of the buffer once it is whole."""
+        if not self._buffer or self._write_paused:
+            return
+        head_end = self._buffer.find(_HEAD_END)
+        if head_end < 0 or head_end > HEAD_BYTES_MAX:
+            self._want_head()
+            return
+        head_end += len(_HEAD_END)
+        length = self._hot_length(head_end)
+        if length is None:
+            self._hand_over()
+        elif len(self._buffer) < head_end + length:
+            self._missing = head_end + length - len(self._buffer)
+            self._pieces.append(self._buffer)
+            self._buffer = b""
+            self._start_timer()
+        else:
+            self._stop_timer()
+            body = self._buffer[head_end : head_end + length]
+            self._buffer = self._buffer[head_end + length :]
+            self._busy = True
+            task = self._loop.create_task(self._serve(self._call(body)))
+            self._lane.running.add(task)
+            task.add_done_callback(self._lane.running.discard)
+
+    def _want_head(self) -> None:
+        """The head is not complete: wait for it, within limits."""
+        if not 0x41 <= self._buffer[0] <= 0x5A:
+            self._hand_over()  # no method begins so; aiohttp says what is wrong
+        elif len(self._buffer) > HEAD_BYTES_MAX:
+            text = f"the request's head must not be larger than {HEAD_BYTES_MAX} bytes"
+            self._refuse(431, "RequestHeaderFieldsTooLargeException", text)
+        else:
+            self._start_timer()
+
+    def _hot_length(self, head_end: int) -> int | None:
+        """The body's length, if the request at the head of the buffer is of the hot shape."""
+        if not self._buffer.startswith(_METHOD + _PREFIX):
+            return None
+        self._url, self._headers = b"", {}
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(self._buffer[:head_end])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return None
+        fields = self._headers
+        length = fields.get(b"content-length", b"")
+        plain = not (b"transfer-encoding" in fields or b"expect" in fields or b"upgrade" in fields)
+        hot = (
+            plain
+            and length.isdigit()
+            and self._url.partition(b"?")[0].endswith(_SUFFIX)
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+        )
+        return int(length) if hot and int(length) <= EVENT_BYTES_MAX else None
+
+    def _call(self, body: bytes) -> InvokeCall:
+        path, _, query = self._url.decode("latin-1").partition("?")
+        fields = self._headers
+        qualifier = parse_qs(query).get("Qualifier", [""])[0] if query else ""
+        return InvokeCall(
+            path[len(_PREFIX) : -len(_SUFFIX)],
+            qualifier,
+            body,
+            fields.get(b"x-amz-invocation-type", b"").decode("latin-1"),
+            fields.get(b"x-amz-log-type", b"").decode("latin-1"),
+            fields.get(b"x-amz-client-context", b"").decode("latin-1"),
+            fields.get(b"x-amzn-trace-id", b"").decode("latin-1"),
+        )
+
+    async def _serve(self, call: InvokeCall) -> None:
+        reply = await self._lane.api.invoke(call)
+        self._busy = False
+        if self._transport is None:
+            return
+        self._write(reply)
+        if self._read_paused:
+            self._read_paused = False
+            self._transport.resume_reading()
+        self._advance()
+
+    def _write(self, reply: Reply) -> None:
+        fields = headers(reply, self._lane.clock.date())
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n".encode("latin-1")
+        assert self._transport is not None
+        self._transport.write(head + reply.body)
+
+    def _refuse(self, status: int, kind: str, text: str) -> None:
+        if self._transport is not None:
+            closing = {"Connection": "close"}
+            self._write(faults.reply(status, kind, text, new_request_id(), headers=closing))
+            self._transport.close()
+
+    def _hand_over(self) -> None:
+        """Let aiohttp have this connection from here on."""
+        transport = self._transport
+        assert transport is not None
+        self._forget()
+        self._transport = None
+        protocol = self._lane.other_lane()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(self._buffer)
+        self._buffer = b""
+
+    def _forget(self) -> None:
+        self._stop_timer()
+        self._lane.waiting.discard(self)
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(REQUEST_S_MAX, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        text = f"the request was not complete after {REQUEST_S_MAX:.0f} seconds"
+        self._refuse(408, "RequestTimeoutException", text)

@@ -1,0 +1,79 @@
+"""Errors as AWS writes them: the only place where an error becomes HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from microfaas.errors import (
+    FunctionNotFound,
+    InvalidRequest,
+    MachineError,
+    RequestTooLarge,
+    ShuttingDown,
+    TooManyRequests,
+)
+from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.model import Address
+
+_log = logging.getLogger("microfaas.gateway")
+
+# The faults whose body spells `Message` with a capital, as AWS's model has them.
+_CAPITAL = frozenset({"ResourceNotFoundException", "ServiceException"})
+
+
+def fault(error: Exception, request_id: str, address: Address) -> Reply:
+    """The reply for an error. One that is not foreseen is logged here and told as a 500."""
+    if isinstance(error, FunctionNotFound):
+        text = f"Function not found: {address.arn(error.name)}:{error.qualifier}"
+        return reply(404, "ResourceNotFoundException", text, request_id)
+    if isinstance(error, RequestTooLarge):
+        return reply(413, "RequestEntityTooLargeException", str(error), request_id)
+    if isinstance(error, TooManyRequests):
+        return _throttled(error, request_id)
+    if isinstance(error, InvalidRequest):
+        status = 404 if error.kind == "ResourceNotFoundException" else 400
+        return reply(status, error.kind, str(error), request_id)
+    if isinstance(error, ShuttingDown):
+        return reply(503, "ServiceUnavailableException", str(error), request_id)
+    if isinstance(error, MachineError):
+        _log.error("request %s: %s", request_id, error)
+        return reply(500, "ServiceException", str(error), request_id)
+    _log.error("request %s failed", request_id, exc_info=error)
+    text = f"cannot answer: an internal error, logged under {request_id}"
+    return reply(500, "ServiceException", text, request_id)
+
+
+def reply(
+    status: int,
+    kind: str,
+    message: str,
+    request_id: str,
+    extra: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """An error body in AWS's shape, its type also in the header that SDKs read."""
+    who = "User" if status < 500 else "Service"
+    key = "Message" if kind in _CAPITAL else "message"
+    body = json.dumps({**(extra or {}), "Type": who, key: message}, separators=(",", ":"))
+    return Reply(
+        status,
+        {
+            "x-amzn-RequestId": request_id,
+            "x-amzn-ErrorType": kind,
+            **(headers or {}),
+            "Content-Type": CONTENT_TYPE,
+        },
+        body.encode(),
+    )
+
+
+def _throttled(error: TooManyRequests, request_id: str) -> Reply:
+    return reply(
+        429,
+        "TooManyRequestsException",
+        str(error),
+        request_id,
+        extra={"Reason": error.reason},
+        headers={"Retry-After": str(error.retry_after_s)},
+    )

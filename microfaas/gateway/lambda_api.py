@@ -1,0 +1,149 @@
+"""Lambda's Invoke, from a parsed HTTP request to a reply; both lanes end here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from typing import NamedTuple
+
+import msgspec
+
+from microfaas.dispatch import Dispatcher
+from microfaas.errors import InvalidRequest, RequestTooLarge
+from microfaas.gateway import faults, names
+from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.invoke import Invoker, new_request_id
+from microfaas.model import (
+    CLIENT_CONTEXT_BYTES_MAX,
+    EVENT_BYTES_MAX,
+    MIB,
+    Address,
+    Invocation,
+    Outcome,
+)
+
+ASYNC_EVENT_BYTES_MAX = 1 * MIB
+INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
+LOG_TYPES = ("None", "Tail")
+
+
+class InvokeCall(NamedTuple):
+    """An Invoke request: the path's name as sent, and the headers that matter, "" when absent."""
+
+    raw_name: str
+    qualifier: str
+    body: bytes
+    invocation_type: str = ""
+    log_type: str = ""
+    client_context: str = ""
+    trace_id: str = ""
+
+
+class LambdaApi:
+    """Answers Invoke and InvokeAsync."""
+
+    def __init__(self, invoker: Invoker, dispatcher: Dispatcher, address: Address) -> None:
+        self._invoker = invoker
+        self._dispatcher = dispatcher
+        self._address = address
+        # Checks the syntax and makes nothing of it: the event stays the bytes that came.
+        self._check_json = msgspec.json.Decoder(msgspec.Raw).decode
+
+    async def invoke(self, call: InvokeCall) -> Reply:
+        """Never raises but for cancellation: errors are replies as well."""
+        request_id = new_request_id()
+        try:
+            return await self._invoke(call, request_id)
+        except Exception as error:
+            return faults.fault(error, request_id, self._address)
+
+    async def _invoke(self, call: InvokeCall, request_id: str) -> Reply:
+        invocation = self._invocation(call, request_id)
+        if call.invocation_type in ("", "RequestResponse"):
+            return succeeded(await self._invoker.invoke(invocation), invocation)
+        self._invoker.check(invocation.function, invocation.qualifier)
+        if call.invocation_type == "DryRun":
+            return Reply(204, {"x-amzn-RequestId": request_id}, b"")
+        self._dispatcher.submit(msgspec.structs.replace(invocation, client_context=b""))
+        return Reply(202, {"x-amzn-RequestId": request_id}, b"")
+
+    def _invocation(self, call: InvokeCall, request_id: str) -> Invocation:
+        """Raises InvalidRequest, RequestTooLarge."""
+        name, qualifier = names.parse(call.raw_name, call.qualifier, self._address)
+        if call.invocation_type:
+            _check_member(call.invocation_type, "invocationType", INVOCATION_TYPES)
+        if call.log_type:
+            _check_member(call.log_type, "logType", LOG_TYPES)
+        limit = ASYNC_EVENT_BYTES_MAX if call.invocation_type == "Event" else EVENT_BYTES_MAX
+        if len(call.body) > limit:
+            raise RequestTooLarge(limit)
+        if call.body:
+            self._check(call.body)
+        return Invocation(
+            request_id=request_id,
+            function=name,
+            event=call.body,
+            qualifier=qualifier,
+            client_context=_client_context(call.client_context) if call.client_context else b"",
+            trace_id=call.trace_id or _new_trace_id(request_id),
+            tail=call.log_type == "Tail",
+        )
+
+    def _check(self, body: bytes) -> None:
+        try:
+            self._check_json(body)
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(
+                "Could not parse request body into json: "
+                f"Could not parse payload into json: {error}",
+                kind="InvalidRequestContentException",
+            ) from None
+
+
+def succeeded(outcome: Outcome, invocation: Invocation) -> Reply:
+    """The reply to a RequestResponse invoke that ran, however it ended."""
+    headers = {
+        "Content-Type": CONTENT_TYPE,
+        "x-amzn-RequestId": invocation.request_id,
+        "X-Amz-Executed-Version": outcome.version,
+        "X-Amzn-Trace-Id": invocation.trace_id,
+    }
+    if not outcome.ok:
+        headers["X-Amz-Function-Error"] = "Unhandled"
+    if invocation.tail:
+        headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
+    return Reply(200, headers, outcome.payload)
+
+
+def _new_trace_id(request_id: str) -> str:
+    digits = request_id.replace("-", "")
+    return f"Root=1-{int(time.time()):08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"
+
+
+def _check_member(value: str, field: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidRequest(
+            f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy "
+            f"constraint: Member must satisfy enum value set: [{', '.join(known)}]",
+            kind="ValidationException",
+        )
+
+
+def _client_context(text: str) -> bytes:
+    """The JSON inside X-Amz-Client-Context."""
+    if len(text) > CLIENT_CONTEXT_BYTES_MAX:
+        raise InvalidRequest(
+            f"Client context must be no more than {CLIENT_CONTEXT_BYTES_MAX} bytes when encoded",
+            kind="InvalidRequestContentException",
+        )
+    try:
+        decoded = base64.b64decode(text, validate=True)
+        if not isinstance(msgspec.json.decode(decoded), dict):
+            raise ValueError("it is not an object")
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise InvalidRequest(
+            f"Could not parse client context as base64 of a JSON object: {error}",
+            kind="InvalidRequestContentException",
+        ) from None
+    return decoded

@@ -1,0 +1,40 @@
+"""An HTTP answer as a value, and its headers in the one order that both lanes write."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import NamedTuple
+
+CONTENT_TYPE = "application/json"
+
+
+class Reply(NamedTuple):
+    """Status, headers in the order they are written, body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Clock:
+    """The Date header, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def date(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = formatdate(second, usegmt=True)
+        return self._text
+
+
+def headers(reply: Reply, date: str) -> dict[str, str]:
+    """All headers of a reply. 204 has no body, so it has no length either."""
+    made = {"Date": date, **reply.headers}
+    if reply.status != 204:
+        made["Content-Length"] = str(len(reply.body))
+    return made

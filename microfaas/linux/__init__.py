@@ -1,0 +1,1 @@
+"""Everything that knows the kernel: system calls, cgroups, namespaces, limits, the nursery."""

@@ -1,0 +1,111 @@
+"""Control groups: the interface that both versions fill, and the choice between them.
+
+A `Driver` makes `Group`s below one directory of its own, named after the data directory, so
+that whatever an earlier run left behind can be found and swept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+import msgspec
+
+
+class GroupLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group may take. `cpu` is a hard cap in CPUs, `cpu_weight` a share among groups."""
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+    cpu: float | None = None
+    cpu_weight: int | None = None
+
+
+class Group(Protocol):
+    """One cgroup (on v1: one in each hierarchy), and the processes in it."""
+
+    @property
+    def join_fds(self) -> list[int]:
+        """Open files; a process that writes `0` to each is in the group."""
+
+    def close_joins(self) -> None:
+        """Close `join_fds`: everybody who should be in is in."""
+
+    def memory_bytes(self) -> int:
+        """Anonymous memory charged now."""
+
+    def memory_peak_bytes(self) -> int:
+        """The most memory that was ever charged."""
+
+    def cpu_us(self) -> int:
+        """CPU time of all members so far, microseconds."""
+
+    def out_of_memory(self) -> bool:
+        """Whether the kernel killed a member for want of memory."""
+
+    def kill(self) -> None:
+        """SIGKILL every member and what they fork meanwhile."""
+
+    def remove(self) -> bool:
+        """Remove the group once it is empty; False when a member still lingers."""
+
+
+class Driver(Protocol):
+    """One way to have groups on this machine."""
+
+    name: str
+
+    @property
+    def directories(self) -> list[str]:
+        """The trees that hold all its groups."""
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        """A new group. Raises OSError when the kernel refuses."""
+
+    def sweep(self) -> None:
+        """Kill and remove every group below this driver's directory, and the directory."""
+
+
+class NoGroup:
+    """Stands in for a group where the machine offers none."""
+
+    join_fds: list[int] = []  # noqa: RUF012  # never written
+
+    def close_joins(self) -> None:
+        """Nothing to close."""
+
+    def memory_bytes(self) -> int:
+        return 0
+
+    def memory_peak_bytes(self) -> int:
+        return 0
+
+    def cpu_us(self) -> int:
+        return 0
+
+    def out_of_memory(self) -> bool:
+        return False
+
+    def kill(self) -> None:
+        """The caller kills the tree instead."""
+
+    def remove(self) -> bool:
+        return True
+
+
+class NoDriver:
+    """The driver of a machine without usable cgroups; memory is sampled instead."""
+
+    name = "none"
+    directories: list[str] = []  # noqa: RUF012  # never written
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        return NoGroup()
+
+    def sweep(self) -> None:
+        """Nothing was made."""
+
+
+def tree_name(data_dir: str) -> str:
+    """The name of the directory that holds the groups of one data directory."""
+    return "microfaas-" + hashlib.sha256(data_dir.encode()).hexdigest()[:12]

@@ -1,0 +1,87 @@
+"""What both cgroup versions do alike: reading and writing control files, killing, removing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+REMOVE_WAIT_S = 0.5
+
+
+def write(path: str, value: str) -> None:
+    """Write a control file in one call, as the kernel wants it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+def read_fd(fd: int) -> str:
+    """A control file that is kept open, read anew."""
+    return os.pread(fd, 4096, 0).decode()
+
+
+def field(text: str, name: str) -> int:
+    """The number behind `name` in a file of `name number` lines; 0 when it is not there."""
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0
+
+
+def kill(directory: str) -> None:
+    """SIGKILL all processes of a group: at once where the kernel can, else all that are listed.
+
+    A process that was just being forked may be missed by the list; whoever finds the group not
+    removable kills again.
+    """
+    try:
+        write(f"{directory}/cgroup.kill", "1")
+    except FileNotFoundError:  # v1, and v2 before Linux 5.14
+        for pid in read(f"{directory}/cgroup.procs").split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
+def remove(directory: str) -> bool:
+    """rmdir; True when the directory is gone."""
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def children(directory: str) -> list[str]:
+    """The groups right below a directory."""
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.path for entry in entries if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def sweep(directories: list[str]) -> None:
+    """Kill and remove every group below the given trees, and the trees."""
+    for root in directories:
+        for directory in [*children(root), root]:
+            _empty_and_remove(directory)
+
+
+def _empty_and_remove(directory: str) -> None:
+    deadline = time.monotonic() + REMOVE_WAIT_S
+    while not remove(directory) and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            kill(directory)
+        time.sleep(0.002)

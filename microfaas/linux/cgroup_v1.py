@@ -1,0 +1,126 @@
+"""The cgroup v1 driver: one directory in each hierarchy that this machine mounts.
+
+A process joins by writing `0` to each `tasks` file itself, while it is single-threaded: that
+takes the kernel about 0.2 ms for all, whereas moving a process by its pid through `cgroup.procs`
+waits for an RCU grace period, 6 to 10 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from microfaas.linux import cgroup_files as files
+from microfaas.linux.cgroup import Group, GroupLimits
+
+CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+CPU_PERIOD_US = 100_000
+
+
+def mounts() -> dict[str, str]:
+    """The directory of this process's own group per controller, for those that are mounted."""
+    own = {}
+    for line in files.read("/proc/self/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        own.update(dict.fromkeys(names.split(","), path))
+    found = {}
+    for line in files.read("/proc/mounts").splitlines():
+        _, target, kind, options, *_ = line.split(" ")
+        for name in CONTROLLERS if kind == "cgroup" else ():
+            if name in options.split(",") and name in own:
+                directory = target + own[name].rstrip("/")
+                # Inside a container the path may be that of the host: then the mount is the root.
+                found[name] = directory if os.path.isdir(directory) else target
+    return found
+
+
+class GroupV1:
+    """One directory per hierarchy. Two controllers mounted together share one."""
+
+    def __init__(self, directories: dict[str, str], limits: GroupLimits) -> None:
+        self._directories = directories
+        self._distinct = list(dict.fromkeys(directories.values()))
+        for directory in self._distinct:
+            os.mkdir(directory)
+        self._limit(limits)
+        self.join_fds = [
+            os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC)
+            for directory in self._distinct
+        ]
+        self._peak = self._open("memory", "memory.max_usage_in_bytes")
+        self._cpu = self._open("cpuacct", "cpuacct.usage")
+
+    def _open(self, controller: str, name: str) -> int:
+        return os.open(f"{self._directories[controller]}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _limit(self, limits: GroupLimits) -> None:
+        memory, cpu = self._directories["memory"], self._directories["cpu"]
+        if limits.memory_bytes is not None:
+            files.write(f"{memory}/memory.limit_in_bytes", str(limits.memory_bytes))
+            with contextlib.suppress(OSError):  # not there without swap accounting
+                files.write(f"{memory}/memory.memsw.limit_in_bytes", str(limits.memory_bytes))
+        if limits.processes is not None:
+            files.write(f"{self._directories['pids']}/pids.max", str(limits.processes))
+        if limits.cpu_weight is not None:
+            files.write(f"{cpu}/cpu.shares", str(max(2, limits.cpu_weight)))
+        if limits.cpu is not None:
+            files.write(f"{cpu}/cpu.cfs_period_us", str(CPU_PERIOD_US))
+            files.write(f"{cpu}/cpu.cfs_quota_us", str(max(1000, int(limits.cpu * CPU_PERIOD_US))))
+
+    def close_joins(self) -> None:
+        while self.join_fds:
+            os.close(self.join_fds.pop())
+
+    def memory_bytes(self) -> int:
+        return files.field(files.read(f"{self._directories['memory']}/memory.stat"), "rss")
+
+    def memory_peak_bytes(self) -> int:
+        return int(files.read_fd(self._peak))
+
+    def cpu_us(self) -> int:
+        return int(files.read_fd(self._cpu)) // 1000
+
+    def out_of_memory(self) -> bool:
+        control = files.read(f"{self._directories['memory']}/memory.oom_control")
+        return files.field(control, "oom_kill") > 0
+
+    def kill(self) -> None:
+        # No new member may appear while the list is walked.
+        files.write(f"{self._directories['pids']}/pids.max", "0")
+        files.kill(self._directories["pids"])
+
+    def remove(self) -> bool:
+        gone = [files.remove(directory) for directory in self._distinct]
+        if not all(gone):
+            return False
+        self.close_joins()
+        for fd in (self._peak, self._cpu):
+            os.close(fd)
+        return True
+
+
+class DriverV1:
+    """Groups below `NAME` in the hierarchies; `memory_bytes` bounds them all together."""
+
+    name = "cgroup v1"
+
+    def __init__(self, name: str, memory_bytes: int | None = None) -> None:
+        found = mounts()
+        missing = [controller for controller in CONTROLLERS if controller not in found]
+        if missing:
+            raise OSError(f"cgroup v1 has no {', '.join(missing)} hierarchy here")
+        self._roots = {controller: f"{path}/{name}" for controller, path in found.items()}
+        for root in set(self._roots.values()):
+            os.makedirs(root, exist_ok=True)
+        if memory_bytes is not None:
+            files.write(f"{self._roots['memory']}/memory.limit_in_bytes", str(memory_bytes))
+
+    @property
+    def directories(self) -> list[str]:
+        return list(dict.fromkeys(self._roots.values()))
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        return GroupV1({c: f"{root}/{name}" for c, root in self._roots.items()}, limits)
+
+    def sweep(self) -> None:
+        files.sweep(self.directories)

@@ -1,0 +1,157 @@
+"""The cgroup v2 driver: groups below this process's own group, where it may make them.
+
+The kernel wants processes only in leaves, so the supervisor first moves everything of its own
+group into a leaf `supervisor`, then hands the controllers down. In the machine's root group
+that rule does not hold, and nothing is moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from microfaas.linux import cgroup_files as files
+from microfaas.linux.cgroup import Group, GroupLimits
+
+CONTROLLERS = ("memory", "pids", "cpu")
+CPU_PERIOD_US = 100_000
+ROOT = "/sys/fs/cgroup"
+SUPERVISOR = "supervisor"
+
+
+def parent_directory() -> str:
+    """Where this process may make groups. Raises OSError where v2 has no controllers or no right.
+
+    In a group that was delegated to us, below it; as root otherwise, at the top, so that nothing
+    of the session we were started from has to be moved.
+    """
+    available = files.read(f"{ROOT}/cgroup.controllers").split()
+    missing = [name for name in CONTROLLERS if name not in available]
+    if missing:
+        raise OSError(f"cgroup v2 has no {', '.join(missing)} controller here")
+    own = _own_directory()
+    parent = os.path.dirname(own) if os.path.basename(own) == SUPERVISOR else own
+    if not _delegated(parent) and os.access(f"{ROOT}/cgroup.procs", os.W_OK):
+        parent = ROOT
+    if not os.access(f"{parent}/cgroup.procs", os.W_OK):
+        raise OSError(f"no right to make groups in {parent}; it is not delegated to this user")
+    return parent
+
+
+def _own_directory() -> str:
+    for line in files.read("/proc/self/cgroup").splitlines():
+        if line.startswith("0::"):
+            directory = ROOT + line[3:].rstrip("/")
+            return directory if os.path.isdir(directory) else ROOT
+    raise OSError("this process is in no cgroup v2 group")
+
+
+def _delegated(directory: str) -> bool:
+    """Whether systemd marked the group as ours (`Delegate=yes`)."""
+    for name in ("user.delegate", "trusted.delegate"):
+        with contextlib.suppress(OSError):
+            return os.getxattr(directory, name) == b"1"
+    return False
+
+
+class GroupV2:
+    """One directory; a member joins through `cgroup.procs`."""
+
+    def __init__(self, directory: str, limits: GroupLimits) -> None:
+        self._directory = directory
+        os.mkdir(directory)
+        self._limit(limits)
+        self.join_fds = [os.open(f"{directory}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)]
+        self._peak = self._open_peak()
+        self._cpu = os.open(f"{directory}/cpu.stat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _open_peak(self) -> int:
+        try:
+            return os.open(f"{self._directory}/memory.peak", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # before Linux 5.19 there is only the present charge
+            return os.open(f"{self._directory}/memory.current", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _write(self, name: str, value: str) -> None:
+        files.write(f"{self._directory}/{name}", value)
+
+    def _limit(self, limits: GroupLimits) -> None:
+        if limits.memory_bytes is not None:
+            self._write("memory.max", str(limits.memory_bytes))
+            with contextlib.suppress(OSError):  # not there without swap
+                self._write("memory.swap.max", "0")
+            self._write("memory.oom.group", "1")
+        if limits.processes is not None:
+            self._write("pids.max", str(limits.processes))
+        if limits.cpu_weight is not None:
+            # v1's shares of 1024 are v2's weight of 100.
+            self._write("cpu.weight", str(min(10000, max(1, limits.cpu_weight * 100 // 1024))))
+        if limits.cpu is not None:
+            self._write("cpu.max", f"{max(1000, int(limits.cpu * CPU_PERIOD_US))} {CPU_PERIOD_US}")
+
+    def close_joins(self) -> None:
+        while self.join_fds:
+            os.close(self.join_fds.pop())
+
+    def memory_bytes(self) -> int:
+        return files.field(files.read(f"{self._directory}/memory.stat"), "anon")
+
+    def memory_peak_bytes(self) -> int:
+        return int(files.read_fd(self._peak))
+
+    def cpu_us(self) -> int:
+        return files.field(files.read_fd(self._cpu), "usage_usec")
+
+    def out_of_memory(self) -> bool:
+        return files.field(files.read(f"{self._directory}/memory.events"), "oom_kill") > 0
+
+    def kill(self) -> None:
+        files.kill(self._directory)
+
+    def remove(self) -> bool:
+        if not files.remove(self._directory):
+            return False
+        self.close_joins()
+        for fd in (self._peak, self._cpu):
+            os.close(fd)
+        return True
+
+
+class DriverV2:
+    """Groups below `NAME`; `memory_bytes` bounds them all together."""
+
+    name = "cgroup v2"
+
+    def __init__(self, name: str, memory_bytes: int | None = None) -> None:
+        parent = parent_directory()
+        if os.path.exists(f"{parent}/cgroup.type"):  # every group but the machine's root has it
+            _move_members(parent, f"{parent}/{SUPERVISOR}")
+        self._root = f"{parent}/{name}"
+        _hand_down(parent)
+        os.makedirs(self._root, exist_ok=True)
+        _hand_down(self._root)
+        if memory_bytes is not None:
+            files.write(f"{self._root}/memory.max", str(memory_bytes))
+
+    @property
+    def directories(self) -> list[str]:
+        return [self._root]
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        return GroupV2(f"{self._root}/{name}", limits)
+
+    def sweep(self) -> None:
+        files.sweep(self.directories)
+
+
+def _hand_down(directory: str) -> None:
+    enabled = files.read(f"{directory}/cgroup.subtree_control").split()
+    wanted = [f"+{name}" for name in CONTROLLERS if name not in enabled]
+    if wanted:
+        files.write(f"{directory}/cgroup.subtree_control", " ".join(wanted))
+
+
+def _move_members(source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    for pid in files.read(f"{source}/cgroup.procs").split():
+        with contextlib.suppress(ProcessLookupError):
+            files.write(f"{target}/cgroup.procs", pid)

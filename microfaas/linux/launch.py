@@ -1,0 +1,51 @@
+"""What the nursery is asked, and what it answers: the messages between it and its client."""
+
+from __future__ import annotations
+
+import msgspec
+
+from microfaas.linux.namespaces import Root
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """A program to start.
+
+    The descriptors that come with it are first those at `targets` (the numbers they get in the
+    program), then the files to write `0` to in order to join its cgroup.
+    """
+
+    ticket: int
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    targets: list[int]
+    files_max: int
+    namespaces: int = 0
+    root: Root | None = None
+
+
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: the pid (its pidfd comes along), or why there is none."""
+
+    ticket: int
+    pid: int = 0
+    fault: str = ""
+
+
+class Exited(msgspec.Struct, frozen=True, kw_only=True):
+    """A launched process is gone; `status` is an exit code, or minus the signal."""
+
+    pid: int
+    status: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One datagram from the nursery."""
+
+    launched: Launched | None = None
+    exited: Exited | None = None
+
+
+ANSWER_BYTES_MAX = 64 * 1024
+LAUNCH_BYTES_MAX = 256 * 1024
+FDS_MAX = 32

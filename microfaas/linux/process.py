@@ -1,0 +1,80 @@
+"""Single processes: pidfds, what a process has used, ending a tree that has no cgroup."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import time
+
+import psutil
+
+_CPUCLOCK_SCHED = 2
+
+
+def host_pid(pidfd: int) -> int:
+    """The pid, as this process sees it, of a process known by a pidfd from another namespace."""
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                return int(line.split()[1])
+    raise ProcessLookupError(f"pidfd {pidfd} names no process")
+
+
+def kill(pidfd: int) -> None:
+    """SIGKILL; a process that is gone already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def cpu_us(pid: int) -> int:
+    """CPU time of one process so far, microseconds, without its children."""
+    try:
+        # clock_getcpuclockid(3) computes just this number; the call costs a microsecond.
+        return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) // 1000
+    except OSError:
+        return 0
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants; empty when it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def tree_memory_bytes(pid: int) -> int:
+    """Resident memory of a process and its descendants, sampled now."""
+    total = 0
+    for process in tree(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL a process and its descendants. Stopped first, so that none forks meanwhile."""
+    members = tree(pid)
+    for sig in (signal.SIGSTOP, signal.SIGKILL):
+        for process in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(sig)
+
+
+def raise_open_files() -> int:
+    """Lift this process's soft limit of open files to the hard one; returns it.
+
+    Each instance takes half a dozen descriptors of the supervisor.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def machine_memory_mb() -> int:
+    """Physical memory, MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)

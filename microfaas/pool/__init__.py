@@ -1,0 +1,1 @@
+"""Zygotes, instances and the pools of them: from a version to a finished invocation."""

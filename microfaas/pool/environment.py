@@ -1,0 +1,60 @@
+"""The environment variables of a function, as Lambda sets them. Pure."""
+
+from __future__ import annotations
+
+from microfaas.model import Address, Function, Version
+
+TASK_ROOT = "/var/task"
+RUNTIME_DIR = "/var/runtime"
+LIBRARIES_DIR = "/var/lang/lib/microfaas"
+MOUNT_ROOT = "/mnt"
+
+_FIXED = {
+    "LANG": "en_US.UTF-8",
+    "TZ": ":UTC",
+    "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:"
+    "/var/task/lib:/opt/lib",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    # SDKs insist on credentials; this machine's gateway does not look at them.
+    "AWS_ACCESS_KEY_ID": "microfaas",
+    "AWS_SECRET_ACCESS_KEY": "microfaas",
+    "AWS_SESSION_TOKEN": "microfaas",
+    "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+}
+
+
+def variables(
+    version: Version, address: Address, runtime: dict[str, str], *, real_paths: dict[str, str]
+) -> dict[str, str]:
+    """Everything that is the same for all instances of a version.
+
+    `real_paths` is empty where the function has a root of its own; else it maps `/var/task`,
+    `/var/runtime` and each `/mnt/NAME` to the machine's directories.
+    """
+    function = version.function
+    mounts = {mount.name: f"{MOUNT_ROOT}/{mount.name}" for mount in function.mounts}
+    return {
+        **_FIXED,
+        **runtime,
+        **function.environment,
+        **{name: real_paths.get(path, path) for name, path in mounts.items()},
+        **_platform(function, version, address),
+        "LAMBDA_TASK_ROOT": real_paths.get(TASK_ROOT, TASK_ROOT),
+        "LAMBDA_RUNTIME_DIR": real_paths.get(RUNTIME_DIR, RUNTIME_DIR),
+    }
+
+
+def _platform(function: Function, version: Version, address: Address) -> dict[str, str]:
+    return {
+        "_HANDLER": function.handler,
+        "AWS_REGION": address.region,
+        "AWS_DEFAULT_REGION": address.region,
+        "AWS_ENDPOINT_URL_LAMBDA": address.endpoint_url,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version.number,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.limits.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        # Each instance has a stream of its own; this one is the zygote's.
+        "AWS_LAMBDA_LOG_STREAM_NAME": "init",
+    }

@@ -1,0 +1,177 @@
+"""One instance: a process that runs one version, one invocation at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import time
+from collections.abc import Callable
+
+from microfaas.log import stamp
+from microfaas.model import RESULT_BYTES_MAX, Invocation, Outcome, Status, Usage, Version
+from microfaas.pool import failures
+from microfaas.pool.failures import Failure
+from microfaas.pool.loading import exit_status
+from microfaas.pool.output import Output
+from microfaas.pool.sandbox import Sandbox
+from microfaas.wire.channel import Channel, ChannelClosed
+from microfaas.wire.frames import Message
+
+
+class Instance:
+    """Owned by a pool; `run` is called by one invocation at a time."""
+
+    def __init__(
+        self,
+        name: str,
+        version: Version,
+        arn: str,
+        sandbox: Sandbox,
+        channel: Channel,
+        output: Output,
+        exited: asyncio.Future[int],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.sandbox = sandbox
+        self.channel = channel
+        self.exited = exited
+        # Told of with the first invocation, which is the one that waited for it.
+        self.init_ms: float | None = None
+        self.idle_since = time.monotonic()
+        self._arn = arn
+        self._on_closed = on_closed
+        self._output = output
+        self._cpu_us = sandbox.cpu_us()
+        self._expired = False
+        exited.add_done_callback(self._exited)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take an invocation."""
+        return not (self.channel.closed or self.exited.done())
+
+    async def run(self, invocation: Invocation) -> Outcome:
+        """Run the handler with the event; whatever goes wrong inside is in the outcome."""
+        timeout_s = self.version.function.limits.timeout_s
+        self._output.begin(invocation.request_id, self.version.number, invocation.tail)
+        started = time.monotonic()
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
+        try:
+            self.channel.send(self._request(invocation, timeout_s))
+            message = await self.channel.receive()
+        except ChannelClosed as closed:
+            wall_s = time.monotonic() - started
+            status, failure = await self._post_mortem(invocation.request_id, closed.fault)
+            return self._finish(invocation, wall_s, status, failure.payload(), failure)
+        finally:
+            timer.cancel()
+        wall_s = time.monotonic() - started
+        payload = message["payload"]
+        if len(payload) > RESULT_BYTES_MAX:
+            failure = failures.too_large(RESULT_BYTES_MAX)
+            return self._finish(invocation, wall_s, Status.ERROR, failure.payload(), failure)
+        status = Status.OK if message["kind"] == "result" else Status.ERROR
+        return self._finish(invocation, wall_s, status, payload)
+
+    def kill(self) -> None:
+        """End it and everything it started, now."""
+        self.sandbox.kill()
+        self.channel.close()
+
+    def close(self) -> bool:
+        """Let go of a process that is gone; False when its cgroup must be tried again."""
+        if not self.exited.done():
+            return False
+        self.channel.close()
+        self._output.close()
+        self._on_closed(self.name)
+        return self.sandbox.close()
+
+    def _request(self, invocation: Invocation, timeout_s: float) -> Message:
+        qualifier = invocation.qualifier
+        request: Message = {
+            "kind": "invoke",
+            "id": invocation.request_id,
+            "event": invocation.event or b"{}",
+            "deadline_ms": int((time.time() + timeout_s) * 1000),
+            "arn": f"{self._arn}:{qualifier}" if qualifier else self._arn,
+        }
+        if invocation.client_context:
+            request["client_context"] = invocation.client_context
+        if invocation.trace_id:
+            request["trace_id"] = invocation.trace_id
+        return request
+
+    def _expire(self) -> None:
+        """The deadline. Killing closes the pipes, and that wakes `run`."""
+        self._expired = True
+        self.kill()
+
+    def _exited(self, _: asyncio.Future[int]) -> None:
+        # A process that it left behind may keep the pipe open: the exit counts, not the pipe.
+        self.channel.hang_up()
+
+    async def _post_mortem(self, request_id: str, fault: str) -> tuple[Status, Failure]:
+        """Why there is no reply."""
+        limits = self.version.function.limits
+        if self._expired:
+            self._output.note(
+                f"{stamp(time.time())} {request_id} "
+                f"Task timed out after {limits.timeout_s:.2f} seconds"
+            )
+            return Status.TIMEOUT, failures.timed_out(request_id, limits.timeout_s)
+        if fault:
+            self.kill()
+            return Status.EXIT, failures.broke_protocol(request_id, fault)
+        status = await exit_status(self.exited)
+        if status is None:
+            # It closed its pipes but lives on: it is of no use any more.
+            self.kill()
+            status = -signal.SIGKILL
+        if self.sandbox.out_of_memory():
+            failure = failures.out_of_memory(request_id)
+            self._output.note(failure.message)
+            return Status.MEMORY, failure
+        failure = failures.exited(request_id, status)
+        self._output.note(failure.message)
+        return Status.EXIT, failure
+
+    def _finish(
+        self,
+        invocation: Invocation,
+        wall_s: float,
+        status: Status,
+        payload: bytes,
+        failure: Failure | None = None,
+    ) -> Outcome:
+        cpu_us = self.sandbox.cpu_us()
+        usage = Usage(
+            wall_ms=wall_s * 1000,
+            billed_ms=max(1, math.ceil(wall_s * 1000)),
+            cpu_ms=max(0, cpu_us - self._cpu_us) / 1000,
+            memory_mb=self.sandbox.memory_peak_mb(),
+            init_ms=self.init_ms,
+        )
+        self._cpu_us = cpu_us
+        self.init_ms = None
+        memory_mb = self.version.function.limits.memory_mb
+        tail = self._output.end(invocation.request_id, usage, memory_mb, _suffix(status, failure))
+        return Outcome(
+            status=status,
+            payload=payload,
+            usage=usage,
+            version=self.version.number,
+            log_tail=tail,
+        )
+
+
+def _suffix(status: Status, failure: Failure | None) -> str:
+    """What Lambda appends to REPORT when the platform ended the invocation."""
+    if failure is None:
+        return ""
+    if status is Status.TIMEOUT:
+        return "Status: timeout"
+    return f"Status: error\tError Type: {failure.kind}"

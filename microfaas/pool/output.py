@@ -1,0 +1,104 @@
+"""What a process prints, and the platform's own lines around it, on their way to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from microfaas.log import LogFile, stamp
+from microfaas.model import Usage
+
+READ_BYTES = 64 * 1024
+# A line longer than this is cut into several; Lambda does so at 256 KB.
+LINE_BYTES_MAX = 256 * 1024
+# What Lambda returns for X-Amz-Log-Type: Tail.
+TAIL_BYTES_MAX = 4096
+# How much is read at once before other work gets its turn.
+DRAIN_BYTES_MAX = 1024 * 1024
+
+
+class Output:
+    """Reads one process's stdout and stderr; owns and closes `read_fd`."""
+
+    def __init__(self, read_fd: int, log: LogFile, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._fd = read_fd
+        self._log = log
+        self._name = name.encode()
+        self._partial = b""
+        self._tail: bytearray | None = None
+        os.set_blocking(read_fd, False)
+        self._loop.add_reader(read_fd, self._readable)
+
+    def begin(self, request_id: str, version: str, keep_tail: bool) -> None:
+        """An invocation starts here."""
+        self._tail = bytearray() if keep_tail else None
+        self._line(b"START RequestId: %b Version: %b" % (request_id.encode(), version.encode()))
+
+    def note(self, text: str) -> None:
+        """A line of the platform's."""
+        self._line(text.encode())
+
+    def end(self, request_id: str, usage: Usage, memory_mb: int, suffix: str) -> bytes:
+        """The invocation ends here, with Lambda's END and REPORT lines; gives the log's tail."""
+        self.drain()
+        self._line(b"END RequestId: " + request_id.encode())
+        init = "" if usage.init_ms is None else f"Init Duration: {usage.init_ms:.2f} ms\t"
+        self._line(
+            (
+                f"REPORT RequestId: {request_id}\tDuration: {usage.wall_ms:.2f} ms\t"
+                f"Billed Duration: {usage.billed_ms} ms\tMemory Size: {memory_mb} MB\t"
+                f"Max Memory Used: {usage.memory_mb} MB\t{init}{suffix}"
+            ).encode()
+        )
+        return bytes(self._tail[-TAIL_BYTES_MAX:]) if self._tail is not None else b""
+
+    def drain(self) -> None:
+        """Take what is in the pipe now. What was printed before a reply is before it here too."""
+        taken = 0
+        while taken < DRAIN_BYTES_MAX and self._fd >= 0:
+            count = self._read()
+            if count == 0:
+                break
+            taken += count
+        if self._partial:
+            self._line(self._partial)
+            self._partial = b""
+
+    def close(self) -> None:
+        if self._fd < 0:
+            return
+        self.drain()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+
+    def _readable(self) -> None:
+        self._read()
+
+    def _read(self) -> int:
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self._hang_up()
+            return 0
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._line(line)
+        while len(self._partial) >= LINE_BYTES_MAX:
+            self._line(self._partial[:LINE_BYTES_MAX])
+            self._partial = self._partial[LINE_BYTES_MAX:]
+        return len(data)
+
+    def _line(self, line: bytes) -> None:
+        self._log.write(b"%b %b\t%b\n" % (stamp(time.time()).encode(), self._name, line))
+        if self._tail is not None:
+            self._tail += line + b"\n"
+            if len(self._tail) > 2 * TAIL_BYTES_MAX:
+                del self._tail[:-TAIL_BYTES_MAX]

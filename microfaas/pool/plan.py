@@ -1,0 +1,42 @@
+"""What a pool should do next, decided from numbers alone. No I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A pool as it stands. `affordable` is how many more instances the memory budget allows."""
+
+    idle: int
+    busy: int
+    starting: int
+    waiting: int
+    in_use: bool
+    concurrency_max: int
+    ready_ahead: int
+    affordable: int
+
+
+def starts(view: View) -> int:
+    """How many instances to start now.
+
+    One for everybody who waits, and in a pool that is in use some ready ahead of demand; never
+    more than the function's concurrency or the machine's memory allows.
+    """
+    ahead = view.ready_ahead if view.in_use else 0
+    lacking = view.waiting + ahead - view.idle - view.starting
+    room = view.concurrency_max - view.idle - view.busy - view.starting
+    return max(0, min(lacking, room, view.affordable))
+
+
+def refusal(view: View, waiting_max: int) -> str | None:
+    """Lambda's reason to refuse one more call, or None when it may wait."""
+    room = view.concurrency_max - view.idle - view.busy - view.starting
+    startable = view.idle + view.starting + min(room, view.affordable)
+    if view.waiting < waiting_max + startable:
+        return None
+    if view.affordable < room:
+        return "ConcurrentInvocationLimitExceeded"
+    return "ReservedFunctionConcurrentInvocationLimitExceeded"

@@ -1,0 +1,239 @@
+"""The pool of one version: its zygote, its instances, and the invocations that wait for one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
+from microfaas.model import Version
+from microfaas.pool import plan
+from microfaas.pool.boot import start_zygote
+from microfaas.pool.instance import Instance
+from microfaas.pool.loading import InitFailed
+from microfaas.pool.reaper import Reaper
+from microfaas.pool.site import Site
+from microfaas.pool.zygote import Zygote
+
+_log = logging.getLogger("microfaas.pool")
+
+
+class Pool:
+    """Gives out instances one by one, and takes them back."""
+
+    def __init__(
+        self,
+        site: Site,
+        version: Version,
+        tasks: asyncio.TaskGroup,
+        reaper: Reaper,
+        affordable: Callable[[Pool], int],
+    ) -> None:
+        self.version = version
+        self.draining = False
+        self.last_used = float("-inf")
+        self.idle: list[Instance] = []
+        self.busy: set[Instance] = set()
+        self.starting = 0
+        self.zygote: Zygote | None = None
+        self._site = site
+        self._tasks = tasks
+        self._reaper = reaper
+        self._affordable = affordable
+        self._waiting: deque[asyncio.Future[Instance]] = deque()
+        self._zygote_lock = asyncio.Lock()
+
+    @property
+    def limit_mb(self) -> int:
+        return self.version.function.limits.memory_mb
+
+    @property
+    def size(self) -> int:
+        return len(self.idle) + len(self.busy) + self.starting
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def memory_mb(self) -> int:
+        """What it may take now: running instances their limit, idle ones what they ever took."""
+        running = (len(self.busy) + self.starting) * self.limit_mb
+        idle = sum(instance.sandbox.own_peak_mb() for instance in self.idle)
+        return running + idle + (self.zygote.memory_mb if self.zygote else 0)
+
+    async def warm(self) -> None:
+        """Have a zygote that has loaded the function, and what should be ready ahead.
+
+        Raises InitFailed or MachineError.
+        """
+        await self._living_zygote()
+        self.last_used = time.monotonic()
+        self.step()
+
+    def lease_now(self) -> Instance | None:
+        """An idle instance, if there is one."""
+        while self.idle:
+            instance = self.idle.pop()
+            if instance.alive:
+                self.busy.add(instance)
+                self.last_used = instance.idle_since
+                if not self.idle:
+                    self.step()
+                return instance
+            self._reaper.end(instance)
+        return None
+
+    async def lease(self) -> Instance:
+        """An instance, now or when one is free.
+
+        Raises TooManyRequests, InitFailed for the function, MachineError for the rest.
+        """
+        limits = self.version.function.limits
+        self.last_used = time.monotonic()
+        instance = self.lease_now()
+        if instance is not None:
+            return instance
+        reason = plan.refusal(self._view(), limits.waiting_max)
+        if reason is not None:
+            raise TooManyRequests(reason)
+        waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self.step()
+        try:
+            async with asyncio.timeout(limits.waiting_s_max):
+                return await waiter
+        except TimeoutError:
+            self._give_up(waiter)
+            raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded") from None
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+
+    def release(self, instance: Instance) -> None:
+        """Take back an instance after its invocation."""
+        self.busy.discard(instance)
+        instance.idle_since = self.last_used = time.monotonic()
+        if self.version.function.isolation == "request" or not instance.alive:
+            self._reaper.end(instance)
+        else:
+            self._place(instance)
+        if self._waiting or self.draining or not self.idle:
+            self.step()
+
+    def step(self) -> None:
+        """Start what the plan says."""
+        if self.size >= self.version.function.limits.concurrency_max:
+            return  # the common case under load: spare the plan
+        for _ in range(plan.starts(self._view())):
+            self.starting += 1
+            self._tasks.create_task(self._start())
+
+    def retire(self, before: float) -> None:
+        """End instances idle since before that time; and the zygote, if nothing has used it."""
+        for instance in [i for i in self.idle if i.idle_since < before or not i.alive]:
+            self.idle.remove(instance)
+            self._reaper.end(instance)
+        empty = not (self.size or self._waiting)
+        if self.zygote is not None and empty and self.last_used < before:
+            self._reaper.end(self.zygote)
+            self.zygote = None
+
+    def drain(self) -> None:
+        """Serve who is here, take no reserves, then empty out."""
+        self.draining = True
+        self.retire(float("inf"))
+
+    @property
+    def drained(self) -> bool:
+        return self.draining and not (self.busy or self.starting or self._waiting)
+
+    def end(self) -> None:
+        """End everything now; who runs or waits hears of it."""
+        self.draining = True
+        for instance in [*self.idle, *self.busy]:
+            self._reaper.end(instance)
+        self.idle.clear()
+        if self.zygote is not None:
+            self._reaper.end(self.zygote)
+            self.zygote = None
+
+    def _view(self) -> plan.View:
+        limits = self.version.function.limits
+        used_after = time.monotonic() - limits.idle_s_max
+        return plan.View(
+            idle=len(self.idle),
+            busy=len(self.busy),
+            starting=self.starting,
+            waiting=len(self._waiting),
+            in_use=not self.draining and self.last_used > used_after,
+            concurrency_max=limits.concurrency_max,
+            ready_ahead=limits.ready_ahead,
+            affordable=self._affordable(self),
+        )
+
+    async def _start(self) -> None:
+        """Start one instance and place it; whatever goes wrong is for those who wait."""
+        try:
+            instance = await self._spawn()
+        except (InitFailed, MicrofaasError) as error:
+            self._fail(error)
+        except OSError as error:
+            self._fail(MachineError(f"cannot start an instance: {error}"))
+        else:
+            instance.idle_since = time.monotonic()
+            self._place(instance)
+        finally:
+            self.starting -= 1
+
+    async def _spawn(self) -> Instance:
+        zygote = await self._living_zygote()
+        try:
+            return await zygote.spawn(self._reaper)
+        except MachineError:
+            if zygote.alive:
+                raise
+            # It died under our hands; that is no fault of this invocation.
+            return await (await self._living_zygote()).spawn(self._reaper)
+
+    async def _living_zygote(self) -> Zygote:
+        async with self._zygote_lock:
+            if self.zygote is not None and not self.zygote.alive:
+                self._reaper.end(self.zygote)
+                self.zygote = None
+            if self.zygote is None:
+                self.zygote = await start_zygote(self._site, self.version, self._reaper)
+                if self.zygote.why_not_loaded:
+                    name, why = self.version.function.name, self.zygote.why_not_loaded
+                    _log.info("%s: each instance loads the function itself: %s", name, why)
+            return self.zygote
+
+    def _place(self, instance: Instance) -> None:
+        """Give an instance to whoever waits longest, or keep it."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self.busy.add(instance)
+                waiter.set_result(instance)
+                return
+        if self.draining:
+            self._reaper.end(instance)
+        else:
+            self.idle.append(instance)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._waiting:
+            _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _give_up(self, waiter: asyncio.Future[Instance]) -> None:
+        """Leave the line; an instance that came in the same moment goes back."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        elif not waiter.cancelled() and waiter.exception() is None:
+            self.release(waiter.result())

@@ -1,0 +1,42 @@
+"""Ends processes and clears up after them, however long they take to die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+_log = logging.getLogger("microfaas.pool")
+
+
+class Mortal(Protocol):
+    """A zygote or an instance."""
+
+    def kill(self) -> None:
+        """End it and everything it started, now. Safe to repeat."""
+
+    def close(self) -> bool:
+        """Let go of what it held; False when it is not quite gone and this must be repeated."""
+
+
+class Reaper:
+    """What was ended and is not cleared up yet."""
+
+    def __init__(self) -> None:
+        self._leaving: list[Mortal] = []
+        self.work = asyncio.Event()
+
+    def end(self, mortal: Mortal) -> None:
+        """Kill it, and clear up as soon as the kernel has let go of it."""
+        try:
+            mortal.kill()
+        except OSError as error:
+            _log.error("cannot end a process: %s", error)
+        self._leaving.append(mortal)
+        self.work.set()
+
+    def clear(self) -> None:
+        """Clear up whatever is gone by now."""
+        self._leaving = [mortal for mortal in self._leaving if not mortal.close()]
+        if not self._leaving:
+            self.work.clear()

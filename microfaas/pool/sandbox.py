@@ -1,0 +1,71 @@
+"""The fence round one process, as the supervisor holds it: cgroup and pidfd."""
+
+from __future__ import annotations
+
+import os
+
+from microfaas.linux import process
+from microfaas.linux.cgroup import Group, NoGroup
+from microfaas.model import MIB
+
+
+class Sandbox:
+    """Measures one process and everything it starts, and ends them."""
+
+    def __init__(self, group: Group, pid: int, pidfd: int, shared_bytes: int = 0) -> None:
+        self.pid = pid
+        self._group = group
+        self._pidfd = pidfd
+        # Memory of the zygote that the instance was forked from: it uses it, another pays.
+        self._shared_bytes = shared_bytes
+        self._sampled_peak = 0
+        self.over_memory = False
+
+    @property
+    def sampled(self) -> bool:
+        """Whether nothing but sampling stands between this process and the machine's memory."""
+        return isinstance(self._group, NoGroup)
+
+    def sample(self, limit_bytes: int) -> None:
+        """Without a cgroup: look at the memory now, and end what is over its limit."""
+        now = process.tree_memory_bytes(self.pid)
+        self._sampled_peak = max(self._sampled_peak, now)
+        if now > limit_bytes:
+            self.over_memory = True
+            self.kill()
+
+    def memory_peak_bytes(self) -> int:
+        return max(self._group.memory_peak_bytes() + self._shared_bytes, self._sampled_peak)
+
+    def memory_peak_mb(self) -> int:
+        return -(-self.memory_peak_bytes() // MIB)
+
+    def memory_bytes(self) -> int:
+        return self._group.memory_bytes() or process.tree_memory_bytes(self.pid)
+
+    def own_peak_mb(self) -> int:
+        """What stopping this instance would give back, at most."""
+        return -(-self._group.memory_peak_bytes() // MIB)
+
+    def cpu_us(self) -> int:
+        return process.cpu_us(self.pid) if self.sampled else self._group.cpu_us()
+
+    def out_of_memory(self) -> bool:
+        return self.over_memory or self._group.out_of_memory()
+
+    def kill(self) -> None:
+        """SIGKILL the process, its children, and what they detached. Safe to repeat."""
+        if self.sampled:
+            process.kill_tree(self.pid)
+        else:
+            self._group.kill()
+        process.kill(self._pidfd)
+
+    def close(self) -> bool:
+        """Remove the cgroup of a process that is gone; False when it must be tried again."""
+        if not self._group.remove():
+            # Something that it started slipped through, or takes its time to die.
+            self._group.kill()
+            return False
+        os.close(self._pidfd)
+        return True

@@ -1,0 +1,130 @@
+"""The supervisor: owner of the pools and of the machine's memory budget; of nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from microfaas.errors import FunctionNotFound
+from microfaas.model import MIB, Version
+from microfaas.pool.instance import Instance
+from microfaas.pool.pool import Pool
+from microfaas.pool.reaper import Reaper
+from microfaas.pool.site import Site
+
+# How often idle instances are looked at; and, while something is dying, its remains.
+TICK_S = 0.5
+REAP_S = 0.01
+# Where memory can only be sampled: how often.
+SAMPLE_S = 0.1
+
+
+class Supervisor:
+    """Opens and retires pools, leases their instances, keeps all of them within the budget."""
+
+    def __init__(self, site: Site, memory_budget_mb: int, tasks: asyncio.TaskGroup) -> None:
+        self._site = site
+        self._budget_mb = memory_budget_mb
+        self._tasks = tasks
+        self._reaper = Reaper()
+        self._current: dict[str, Pool] = {}  # by Version.key
+        self._retired: list[Pool] = []
+        self._leased: dict[Instance, Pool] = {}
+        self._starved: set[Pool] = set()
+
+    @property
+    def pools(self) -> list[Pool]:
+        return [*self._current.values(), *self._retired]
+
+    def open(self, version: Version) -> Pool:
+        """The pool of a version, made when there is none."""
+        if version.key not in self._current:
+            self._current[version.key] = Pool(
+                self._site, version, self._tasks, self._reaper, self._affordable
+            )
+        return self._current[version.key]
+
+    def retire(self, version: Version) -> None:
+        """Serve what runs and waits on this version, then forget it."""
+        if (pool := self._current.pop(version.key, None)) is not None:
+            pool.drain()
+            self._retired.append(pool)
+
+    async def lease(self, version: Version) -> Instance:
+        """An instance for one invocation; `release` takes it back. Raises as Pool.lease does."""
+        pool = self._current.get(version.key)
+        if pool is None:
+            raise FunctionNotFound(version.function.name, version.number)
+        instance = pool.lease_now() or await pool.lease()
+        self._leased[instance] = pool
+        return instance
+
+    def release(self, instance: Instance) -> None:
+        self._leased.pop(instance).release(instance)
+        if self._starved:
+            # Whoever still lacks memory puts itself back.
+            starved, self._starved = self._starved, set()
+            for pool in starved:
+                pool.step()
+
+    async def run(self) -> None:
+        """Retire what is idle, sample what must be, clear up what is dead. Until cancelled."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s()):
+                    await self._reaper.work.wait()
+            if self._reaper.work.is_set():
+                await asyncio.sleep(REAP_S)
+            self._reaper.clear()
+            self._look_around()
+
+    async def close(self) -> None:
+        """End every process and wait until the kernel has let go of them."""
+        for pool in self.pools:
+            pool.end()
+        while self._reaper.work.is_set():
+            await asyncio.sleep(REAP_S)
+            self._reaper.clear()
+
+    def _pause_s(self) -> float:
+        busy = (instance for pool in self.pools for instance in pool.busy)
+        return SAMPLE_S if any(instance.sandbox.sampled for instance in busy) else TICK_S
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        for pool in self.pools:
+            pool.retire(now - pool.version.function.limits.idle_s_max)
+            for instance in pool.busy:
+                if instance.sandbox.sampled:
+                    instance.sandbox.sample(pool.limit_mb * MIB)
+        for pool in [pool for pool in self._retired if pool.drained]:
+            pool.end()
+            self._retired.remove(pool)
+
+    def _affordable(self, pool: Pool) -> int:
+        """How many more instances of this pool fit; makes room at the expense of idle ones."""
+        wanted_mb = pool.limit_mb
+        free_mb = self._budget_mb - sum(other.memory_mb() for other in self.pools)
+        if free_mb < wanted_mb:
+            free_mb += self._reclaim(wanted_mb - free_mb, pool)
+        if free_mb < wanted_mb and pool.waiting:
+            self._starved.add(pool)
+        return max(0, free_mb // wanted_mb)
+
+    def _reclaim(self, wanted_mb: int, wanting: Pool) -> int:
+        """End the longest idle instances of other pools; gives what that frees."""
+        idle = [
+            (instance.idle_since, pool, instance)
+            for pool in self.pools
+            if pool is not wanting
+            for instance in pool.idle
+        ]
+        freed = 0
+        for _, pool, instance in sorted(idle, key=lambda row: row[0]):
+            if freed >= wanted_mb:
+                break
+            freed += instance.sandbox.own_peak_mb()
+            pool.idle.remove(instance)
+            self._reaper.end(instance)
+        return freed

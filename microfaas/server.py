@@ -1,0 +1,307 @@
+"""The composition root: builds every part once, starts them, and stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+import uvloop
+
+from microfaas.config import Config
+from microfaas.deploy import Deployer
+from microfaas.dispatch import Dispatcher
+from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
+from microfaas.gateway.app import Gateway, bind
+from microfaas.gateway.control_api import ControlApi
+from microfaas.gateway.lambda_api import LambdaApi
+from microfaas.invoke import Invoker, new_request_id
+from microfaas.linux import ground, process
+from microfaas.linux.ground import Ground
+from microfaas.linux.launcher import Launcher
+from microfaas.linux.machine import Facility
+from microfaas.log import LogFile
+from microfaas.model import MIB, Function, Invocation, Outcome, Version
+from microfaas.pool.loading import InitFailed
+from microfaas.pool.site import Site
+from microfaas.pool.supervisor import Supervisor
+from microfaas.runtime import Runtimes
+from microfaas.store.code import CodeStore
+from microfaas.store.db import Database
+from microfaas.store.dead import DeadLetters
+from microfaas.store.functions import Functions
+from microfaas.store.objects import Ledger
+from microfaas.store.usage import UsageLog
+from microfaas.triggers import table
+from microfaas.triggers.bucket import BucketSettings
+from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.watching import Watcher, changes
+
+DATABASE = "microfaas.db"
+LOCK = "lock"
+# How long what the functions print may stay in memory before it is written.
+LOG_FLUSH_S = 0.1
+MEMORY_BUDGET_SHARE = 0.75
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+
+_log = logging.getLogger("microfaas")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is told to the user once the server listens."""
+
+    url: str
+    config: Config
+    machine: list[Facility]
+    functions: list[Function]
+    memory_budget_mb: int
+
+
+def serve(config: Config, announce: Callable[[Serving], None]) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. Raises MicrofaasError when it cannot start."""
+    process.raise_open_files()
+    share = int(process.machine_memory_mb() * MEMORY_BUDGET_SHARE)
+    budget_mb = config.memory_budget_mb or share
+    with (
+        _lock(config.data),
+        bind(config.host, config.port) as listener,
+        ground.prepare(config.data, budget_mb * MIB) as found,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        try:
+            runner.run(_Server(config, found, listener, budget_mb).run(announce))
+        except* MicrofaasError as group:
+            raise _first(group) from None
+    return 0
+
+
+def _first(group: BaseExceptionGroup[MicrofaasError]) -> MicrofaasError:
+    """What stopped the server: task groups wrap it, once or more often."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, MicrofaasError)
+    return error
+
+
+@contextlib.contextmanager
+def _lock(data_dir: str) -> Iterator[None]:
+    """The data directory, for one server alone."""
+    try:
+        os.makedirs(data_dir, exist_ok=True)
+        with open(os.path.join(data_dir, LOCK), "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError:
+        raise MachineError(
+            f"cannot use {data_dir}: another microfaas runs with it; choose another with --data"
+        ) from None
+    except OSError as error:
+        raise MachineError(f"cannot use {data_dir}: {error.strerror or error}") from None
+
+
+class _Server:
+    """The parts and their order."""
+
+    def __init__(
+        self, config: Config, found: Ground, listener: socket.socket, budget_mb: int
+    ) -> None:
+        host, port = listener.getsockname()[:2]
+        url = f"http://{WILDCARDS.get(host, f'[{host}]' if ':' in host else host)}:{port}"
+        address = msgspec.structs.replace(config.address, endpoint_url=url)
+        self.config = msgspec.structs.replace(config, address=address, port=port)
+        self.ground = found
+        self.listener = listener
+        self.budget_mb = budget_mb
+        self.logs: dict[str, LogFile] = {}
+
+    async def run(self, announce: Callable[[Serving], None]) -> None:
+        """Build, start, wait for the signal; leaving the stack stops all in reverse."""
+        config = self.config
+        stopped = _stop_signal()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._flush)
+            database = Database(os.path.join(config.data, DATABASE))
+            database.open()
+            stack.callback(database.close)
+            usage = UsageLog(database)
+            stack.push_async_callback(usage.flush)
+            launcher = Launcher(self.ground.nursery, self.ground.sweep)
+            stack.callback(launcher.close)
+            tasks = await stack.enter_async_context(_tasks())
+            supervisor = Supervisor(self._site(launcher), self.budget_mb, tasks)
+            stack.push_async_callback(supervisor.close)
+            functions = Functions()
+            code = CodeStore(os.path.join(config.data, "code"))
+            deployer = Deployer(code, functions, supervisor)
+            invoker = Invoker(functions, supervisor, usage)
+            dispatcher = Dispatcher(invoker)
+            watcher = Watcher()
+            stack.callback(watcher.close)
+            for forever in (supervisor.run, usage.run, dispatcher.run, self._write_logs):
+                tasks.create_task(forever())
+            versions = [await deployer.install(f, self._not_code()) for f in config.functions]
+            deployer.prune()
+            gateway = Gateway(
+                LambdaApi(invoker, dispatcher, config.address),
+                ControlApi(functions, supervisor, config.address),
+                config.address,
+                drain_s_max=config.drain_s_max,
+            )
+            await gateway.listen(self.listener)
+            stack.push_async_callback(gateway.close)
+            await stack.enter_async_context(
+                self._triggers(Ledger(database), DeadLetters(database), dispatcher, watcher)
+            )
+            announce(self._serving())
+            for version in versions:
+                tasks.create_task(self._keep(version, deployer, watcher))
+            await stopped.wait()
+            _log.info("stopping")
+
+    def _site(self, launcher: Launcher) -> Site:
+        site = Site(
+            isolation=self.ground.machine.isolation,
+            driver=self.ground.driver,
+            launcher=launcher,
+            runtimes=Runtimes(),
+            address=self.config.address,
+            data_dir=self.config.data,
+            log_of=self._log_of,
+        )
+        for function in self.config.functions:
+            site.runtime(function)  # one that is missing is told before anything starts
+        return site
+
+    @contextlib.asynccontextmanager
+    async def _triggers(
+        self, ledger: Ledger, dead: DeadLetters, dispatcher: Dispatcher, watcher: Watcher
+    ) -> AsyncIterator[None]:
+        """All triggers; at the end they take nothing new, and what runs may finish."""
+        stopping = asyncio.Event()
+
+        async def deliver(function: str, event: bytes) -> tuple[Outcome, int]:
+            if stopping.is_set():
+                raise ShuttingDown
+            return await dispatcher.deliver(
+                Invocation(request_id=new_request_id(), function=function, event=event)
+            )
+
+        limits = {f.name: f.limits.concurrency_max for f in self.config.functions}
+        around = Surroundings(
+            root=self.config.root,
+            address=self.config.address,
+            concurrency=limits.__getitem__,
+            deliver=deliver,
+            ledger=ledger,
+            dead=dead,
+            watcher=watcher,
+            stopping=stopping,
+        )
+        running = [asyncio.ensure_future(table.run(t, around)) for t in self.config.triggers]
+        try:
+            yield
+        finally:
+            stopping.set()
+            if running:
+                _, late = await asyncio.wait(running, timeout=self.config.drain_s_max)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+
+    async def _keep(self, version: Version, deployer: Deployer, watcher: Watcher) -> None:
+        """Warm a function, then follow its code."""
+        name = version.function.name
+        try:
+            if (fault := await deployer.warm(version)) is not None:
+                _log.error("%s cannot be loaded: %s", name, fault)
+            async for _ in changes(watcher, version.function.code, self._not_code()):
+                await self._reload(version.function, deployer)
+        except (MicrofaasError, OSError) as error:
+            _log.error("%s: %s", name, error)
+
+    async def _reload(self, function: Function, deployer: Deployer) -> None:
+        try:
+            if await deployer.replace(function, self._not_code()) is not None:
+                _log.info("%s: reloaded", function.name)
+                deployer.prune()
+        except InitFailed as fault:
+            _log.error(
+                "%s: the new code cannot be loaded, the old one serves: %s", function.name, fault
+            )
+        except MicrofaasError as error:
+            _log.error(
+                "%s: the new code cannot be used, the old one serves: %s", function.name, error
+            )
+
+    def _not_code(self) -> list[str]:
+        """What may lie in a folder of code without being code."""
+        config = self.config
+        buckets = [
+            os.path.normpath(os.path.join(config.root, trigger.settings.path))
+            for trigger in config.triggers
+            if isinstance(trigger.settings, BucketSettings)
+        ]
+        mounts = [mount.source for function in config.functions for mount in function.mounts]
+        return [config.data, *buckets, *mounts]
+
+    def _serving(self) -> Serving:
+        return Serving(
+            url=self.config.address.endpoint_url,
+            config=self.config,
+            machine=list(self.ground.machine.facilities),
+            functions=list(self.config.functions),
+            memory_budget_mb=self.budget_mb,
+        )
+
+    def _log_of(self, name: str) -> LogFile:
+        if name not in self.logs:
+            path = os.path.join(self.config.data, "logs", f"{name}.log")
+            self.logs[name] = LogFile(path, self.config.log_mb_max * MIB, self.config.log_files_max)
+        return self.logs[name]
+
+    async def _write_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_FLUSH_S)
+            self._flush()
+
+    def _flush(self) -> None:
+        for log in self.logs.values():
+            log.flush()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second one does what it always does."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        stopped.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+class _Over(Exception):
+    """Ends a task group."""
+
+
+@contextlib.asynccontextmanager
+async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group whose tasks run until the end of the block, not beyond."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+            raise _Over
+    except* _Over:
+        pass

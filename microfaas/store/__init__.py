@@ -1,0 +1,1 @@
+"""What survives a restart: usage, the buckets' ledger, dead letters, and the code's own copies."""

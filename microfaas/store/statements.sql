@@ -1,0 +1,95 @@
+-- Every statement the store runs, under its name. ":rows" stands for as many "(?, ?, ...)" as
+-- the writer packs into one step; statements without it take named parameters.
+
+-- name: record_invocations
+-- One row per invocation, as in UsageRow.
+INSERT INTO invocations (
+    at_ms, function, version, request_id, status,
+    wall_ms, billed_ms, cpu_ms, memory_mb, peak_mb, init_ms
+) VALUES :rows;
+
+-- name: add_to_days
+-- Adds to the totals of a function's day.
+INSERT INTO usage_days (
+    function, day, invocations, errors, billed_ms, mb_ms, cpu_ms, peak_mb, inits
+) VALUES :rows
+ON CONFLICT (function, day) DO UPDATE SET
+    invocations = invocations + excluded.invocations,
+    errors = errors + excluded.errors,
+    billed_ms = billed_ms + excluded.billed_ms,
+    mb_ms = mb_ms + excluded.mb_ms,
+    cpu_ms = cpu_ms + excluded.cpu_ms,
+    peak_mb = max(peak_mb, excluded.peak_mb),
+    inits = inits + excluded.inits;
+
+-- name: forget_invocations
+-- Drops what is too old or too many, at most a step of the oldest ids at a time.
+DELETE FROM invocations
+WHERE id < (SELECT min(id) FROM invocations) + :step
+  AND (at_ms < :before_ms OR id <= (SELECT max(id) FROM invocations) - :keep);
+
+-- name: usage_totals
+-- Totals per function: whole days from :first_day on, and before it single invocations.
+SELECT function, sum(invocations), sum(errors), sum(billed_ms), sum(mb_ms), sum(cpu_ms),
+       max(peak_mb), sum(inits)
+FROM (
+    SELECT function, invocations, errors, billed_ms, mb_ms, cpu_ms, peak_mb, inits
+    FROM usage_days WHERE day >= :first_day
+    UNION ALL
+    SELECT function, 1, status <> 'ok', billed_ms, billed_ms * memory_mb, cpu_ms, peak_mb,
+           init_ms IS NOT NULL
+    FROM invocations WHERE at_ms >= :since_ms AND at_ms < :first_day * 86400000
+)
+WHERE :function IS NULL OR function = :function
+GROUP BY function ORDER BY function;
+
+-- name: recent_invocations
+-- The newest invocations of a function, newest first.
+SELECT at_ms, function, version, request_id, status,
+       wall_ms, billed_ms, cpu_ms, memory_mb, peak_mb, init_ms
+FROM invocations WHERE function = :function ORDER BY id DESC LIMIT :limit;
+
+-- name: record_objects
+-- What has become of a file's present state.
+INSERT INTO objects (bucket, key, size, mtime_ns, inode, sequencer, state) VALUES :rows
+ON CONFLICT (bucket, key) DO UPDATE SET
+    size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode,
+    sequencer = excluded.sequencer, state = excluded.state;
+
+-- name: forget_objects
+-- The files have gone, and what there was to do about it has been done.
+DELETE FROM objects WHERE (bucket, key) IN (VALUES :rows);
+
+-- name: object
+-- One file of a bucket.
+SELECT key, size, mtime_ns, inode FROM objects WHERE bucket = :bucket AND key = :key;
+
+-- name: objects
+-- Those of a JSON list of keys that are known. CROSS JOIN keeps the list the outer loop.
+SELECT o.key, o.size, o.mtime_ns, o.inode
+FROM json_each(:keys) AS k CROSS JOIN objects AS o
+WHERE o.bucket = :bucket AND o.key = k.value;
+
+-- name: keys
+-- A page of known keys, in order. Keys of one directory lie between "dir/" and "dir0".
+SELECT key FROM objects WHERE bucket = :bucket AND key > :after AND key < :before
+ORDER BY key LIMIT :limit;
+
+-- name: last_sequencer
+-- The greatest sequencer a bucket has used.
+SELECT max(sequencer) FROM objects WHERE bucket = :bucket;
+
+-- name: bury
+-- An event that is given up on.
+INSERT INTO dead_letters (at_ms, function, request_id, source, event, error, attempts)
+VALUES :rows;
+
+-- name: dead_letters
+-- The newest dead letters, of one function or of all.
+SELECT at_ms, function, request_id, source, event, error, attempts
+FROM dead_letters WHERE :function IS NULL OR function = :function
+ORDER BY id DESC LIMIT :limit;
+
+-- name: count_dead_letters
+-- How many there are, of one function or of all.
+SELECT count(*) FROM dead_letters WHERE :function IS NULL OR function = :function;

@@ -1,0 +1,1 @@
+"""The conversation with hosts: frames, the order of messages, and the pipes that carry them."""
