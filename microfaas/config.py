@@ -20,26 +20,17 @@ from microfaas.model import Address, Function, Limits, Mount
 
 FILE_NAME = "microfaas.toml"
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+HOST_PATTERN = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
+PORT_PATTERN = re.compile(r"[0-9]{1,5}")
 ENVIRONMENT_PATTERN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 # Lambda's list: a function may not set what the platform sets.
 RESERVED_ENVIRONMENT = frozenset(
-    (
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_RUNTIME_API",
-        "LAMBDA_TASK_ROOT",
-        "LAMBDA_RUNTIME_DIR",
-    )
+    ("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV")
+    + ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_RUNTIME_API")
+    + ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_INITIALIZATION_TYPE")
+    + ("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME")
+    + ("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
 )
 
 DEFAULTS = Limits()
@@ -133,8 +124,10 @@ class FunctionTable(msgspec.Struct, kw_only=True):
 class PricesTable(msgspec.Struct, kw_only=True):
     """`[prices]`: what `microfaas usage` reckons with. Defaults are AWS's for x86 in us-east-1."""
 
-    gb_second: Annotated[float, Meta(ge=0, description="price of one GB-second")] = 0.0000166667
-    request: Annotated[float, Meta(ge=0, description="price of one invocation")] = 0.0000002
+    gb_second: Annotated[float, Meta(ge=0, le=1e9, description="price of one GB-second")] = (
+        0.0000166667
+    )
+    request: Annotated[float, Meta(ge=0, le=1e9, description="price of one invocation")] = 0.0000002
     currency: Annotated[str, Meta(description="printed behind amounts")] = "USD"
 
 
@@ -147,13 +140,13 @@ class ConfigTable(msgspec.Struct, kw_only=True):
         Meta(min_length=1, description="directory of logs, store and code, relative to the file"),
     ] = ".microfaas"
     memory_budget_mb: Annotated[
-        Annotated[int, Meta(ge=64)] | None,
+        Annotated[int, Meta(ge=64, le=16777216)] | None,
         Meta(description="memory for all instances, MiB; default three quarters of the machine's"),
     ] = None
     region: Annotated[
-        str, Meta(pattern="^[a-z]{2}(-[a-z]+)+-[0-9]$", description="region in ARNs and events")
+        str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z", description="region in ARNs and events")
     ] = "us-east-1"
-    account_id: Annotated[str, Meta(pattern="^[0-9]{12}$", description="account in ARNs")] = (
+    account_id: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z", description="account in ARNs")] = (
         "123456789012"
     )
     log_mb_max: Annotated[
@@ -209,15 +202,26 @@ def load(
     if bare := re.fullmatch(r"(.+\.py):(\w+)", path):
         return _bare(bare[1], bare[2], trigger_kinds, listen, data)
     source = os.path.join(path, FILE_NAME) if os.path.isdir(path) else path
+    return parse(read(source), source, trigger_kinds, listen=listen, data=data)
+
+
+def read(source: str) -> dict[str, Any]:
+    """The file as plain data. Raises ConfigError when there is none, or no TOML in it."""
+    name = os.path.basename(source)
+    if name.endswith(".py"):
+        raise ConfigError(source, [Problem(name, f"name the handler too: {source}:HANDLER")])
     try:
         with open(source, "rb") as file:
-            table = tomllib.load(file)
+            return tomllib.load(file)
     except FileNotFoundError:
         hint = 'no such file; make one with "microfaas init", or name a FILE.py:HANDLER'
-        raise ConfigError(source, [Problem(FILE_NAME, hint)]) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(source, [Problem(os.path.basename(source), str(error))]) from None
-    return parse(table, source, trigger_kinds, listen=listen, data=data)
+        raise ConfigError(source, [Problem(name, hint)]) from None
+    except OSError as error:
+        problem = Problem(name, error.strerror or str(error))
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError, UnicodeDecodeError, and an integer of thousands of digits.
+        problem = Problem(name, f"is not valid TOML: {error}")
+    raise ConfigError(source, [problem])
 
 
 def parse(
@@ -232,31 +236,30 @@ def parse(
     problems: list[Problem] = []
     top = dict(table)
     functions = _function_tables(top.pop("functions", {}), problems)
-    settings = strict.convert(top, ConfigTable, "", problems) or ConfigTable()
+    settings = strict.salvage(top, ConfigTable, "", problems) or ConfigTable()
     root = os.path.dirname(os.path.abspath(source))
     host, port = split_listen(listen or settings.listen, problems)
     # What the command line names is meant from where the user stands.
-    data_dir = os.path.abspath(data) if data else os.path.join(root, settings.data)
-    made = [_function(name, row, root, problems) for name, row in functions.items()]
-    triggers = [
-        trigger
-        for name, row in functions.items()
-        for trigger in _triggers(name, row, trigger_kinds, problems)
-    ]
+    data_dir = os.path.abspath(data) if data else _path(root, settings.data)
+    if os.path.exists(data_dir) and not os.path.isdir(data_dir):
+        problems.append(Problem("data", f"must be a directory, not the file {data_dir}"))
+    _check_budget(settings.memory_budget_mb, functions, problems)
+    rows = functions.items()
+    made = [_function(name, row, root, problems) for name, row in rows]
+    triggers = [t for name, row in rows for t in _triggers(name, row, trigger_kinds, problems)]
     if problems:
         raise ConfigError(source, problems)
-    url_host = f"[{host}]" if ":" in host else host
     return Config(
         root=root,
         source=os.path.abspath(source),
         host=host,
         port=port,
-        data=os.path.normpath(data_dir),
+        data=data_dir,
         memory_budget_mb=settings.memory_budget_mb,
         address=Address(
             region=settings.region,
             account_id=settings.account_id,
-            endpoint_url=f"http://{url_host}:{port}",
+            endpoint_url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
         ),
         functions=tuple(made),
         triggers=tuple(triggers),
@@ -271,12 +274,11 @@ def split_listen(listen: str, problems: list[Problem]) -> tuple[str, int]:
     """HOST:PORT, [IPV6]:PORT or PORT, as host and port."""
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
-    if port.isdecimal() and int(port) < 65536:
+    if HOST_PATTERN.fullmatch(host) and PORT_PATTERN.fullmatch(port) and int(port) < 65536:
         return host, int(port)
-    problems.append(
-        Problem("listen", f"must be HOST:PORT with a port of 0 to 65535, not {listen!r}")
-    )
-    return host, 0
+    wanted = "must be HOST:PORT with a port of 0 to 65535"
+    problems.append(Problem("listen", f"{wanted}, not {strict.shown(listen)}"))
+    return "127.0.0.1", 0
 
 
 def _bare(
@@ -300,33 +302,45 @@ def _function_tables(raw: object, problems: list[Problem]) -> dict[str, Function
         return {}
     tables = {}
     for name, row in raw.items():
-        where = f"functions.{name}"
+        where = strict.join("functions", name)
         if not NAME_PATTERN.fullmatch(name):
-            problems.append(
-                Problem(where, "a name has 1 to 64 letters, digits, hyphens and underscores")
-            )
-        made = strict.convert(row, FunctionTable, where, problems)
+            what = "a name has 1 to 64 letters, digits, hyphens and underscores"
+            problems.append(Problem(where, what))
+        made = strict.salvage(row, FunctionTable, where, problems)
         if made is not None:
             tables[name] = made
     return tables
 
 
+def _check_budget(
+    budget_mb: int | None, functions: Mapping[str, FunctionTable], problems: list[Problem]
+) -> None:
+    """An instance that is larger than the whole budget could never start."""
+    for name, row in functions.items():
+        if budget_mb is not None and row.memory_mb > budget_mb:
+            where = strict.join("functions", name)
+            what = f"must be at most memory_budget_mb ({budget_mb}), not {row.memory_mb}"
+            problems.append(Problem(f"{where}.memory_mb", what))
+
+
 def _function(name: str, row: FunctionTable, root: str, problems: list[Problem]) -> Function:
-    where = f"functions.{name}"
-    code = os.path.normpath(os.path.join(root, row.code))
+    where = strict.join("functions", name)
+    code = _path(root, row.code)
     if not (os.path.isdir(code) or (code.endswith(".zip") and os.path.isfile(code))):
         problems.append(Problem(f"{where}.code", f"must be a folder or a .zip file, not {code}"))
-    python = row.python and os.path.normpath(os.path.join(root, os.path.expanduser(row.python)))
-    if python and not os.access(python, os.X_OK):
-        problems.append(
-            Problem(f"{where}.python", f"must be an interpreter; {python} cannot be run")
-        )
-    if row.runtime.startswith("python") and "." not in row.handler.replace("/", "."):
-        problems.append(
-            Problem(f"{where}.handler", f'must be MODULE.FUNCTION, not "{row.handler}"')
-        )
+    python = row.python and _path(root, row.python)
+    if python and not (os.path.isfile(python) and os.access(python, os.X_OK)):
+        why = "cannot be run" if os.path.exists(python) else "does not exist"
+        problems.append(Problem(f"{where}.python", f"must be an interpreter; {python} {why}"))
+    module, _, attribute = row.handler.rpartition(".")
+    if row.runtime.startswith("python") and not (module and attribute.isidentifier()):
+        what = f"must be MODULE.FUNCTION, not {strict.shown(row.handler)}"
+        problems.append(Problem(f"{where}.handler", what))
     for key in row.environment:
-        _check_variable(f"{where}.environment.{key}", key, problems)
+        _check_variable(strict.join(f"{where}.environment", key), key, problems)
+        if key in row.mounts:
+            what = "is a mount's name too, and would hide its path"
+            problems.append(Problem(f"{where}.environment.{key}", what))
     mounts = [_mount(where, key, mount, root, problems) for key, mount in row.mounts.items()]
     shared = {field: getattr(row, field) for field in Limits.__struct_fields__}
     return Function(
@@ -345,12 +359,17 @@ def _function(name: str, row: FunctionTable, root: str, problems: list[Problem])
 
 
 def _mount(where: str, name: str, mount: MountTable, root: str, problems: list[Problem]) -> Mount:
-    place = f"{where}.mounts.{name}"
+    place = strict.join(f"{where}.mounts", name)
     _check_variable(place, name, problems)
-    source = os.path.normpath(os.path.join(root, mount.path))
+    source = _path(root, mount.path)
     if not os.path.isdir(source):
         problems.append(Problem(f"{place}.path", f"must be a directory, not {source}"))
     return Mount(name=name, source=source, write=mount.write)
+
+
+def _path(root: str, path: str) -> str:
+    """A path of the file's, which is meant from where the file is."""
+    return os.path.normpath(os.path.join(root, os.path.expanduser(path)))
 
 
 def _check_variable(where: str, name: str, problems: list[Problem]) -> None:
@@ -365,11 +384,13 @@ def _triggers(
 ) -> list[Trigger]:
     made = []
     for number, raw in enumerate(row.triggers):
-        where = f"functions.{name}.triggers[{number}]"
+        where = f"{strict.join('functions', name)}.triggers[{number}]"
         table = dict(raw)
         kind = table.pop("type", None)
         if not isinstance(kind, str) or kind not in kinds:
-            problems.append(Problem(f"{where}.type", f"must be one of: {', '.join(sorted(kinds))}"))
+            given = "is missing; it" if kind is None else f"is {strict.shown(kind)}; it"
+            what = f"{given} must be one of: {', '.join(sorted(kinds))}"
+            problems.append(Problem(f"{where}.type", what))
             continue
         settings = strict.convert(table, kinds[kind], where, problems)
         if settings is not None:

@@ -45,21 +45,21 @@ class Invoker:
 
     def _account(self, version: Version, invocation: Invocation, outcome: Outcome) -> None:
         usage = outcome.usage
-        self._usage.record(
-            UsageRow(
-                at_ms=int(time.time() * 1000),
-                function=invocation.function,
-                version=version.number,
-                request_id=invocation.request_id,
-                status=outcome.status.value,
-                wall_ms=usage.wall_ms,
-                billed_ms=usage.billed_ms,
-                cpu_ms=usage.cpu_ms,
-                memory_mb=version.function.limits.memory_mb,
-                peak_mb=usage.memory_mb,
-                init_ms=usage.init_ms,
-            )
+        # In the row's order: by name it would take twice as long, and this is done every time.
+        row = UsageRow(
+            int(time.time() * 1000),
+            invocation.function,
+            version.number,
+            invocation.request_id,
+            outcome.status.value,
+            usage.wall_ms,
+            usage.billed_ms,
+            usage.cpu_ms,
+            version.function.limits.memory_mb,
+            usage.memory_mb,
+            usage.init_ms,
         )
+        self._usage.record(row)
 
 
 def new_request_id() -> str:

@@ -79,10 +79,7 @@ class Gateway:
         if self._server is not None:
             self._server.close()
         if self._lane is not None:
-            for connection in list(self._lane.waiting):
-                connection.close_if_idle()
-            if self._lane.running:
-                await asyncio.wait(self._lane.running, timeout=self._drain_s_max)
+            await self._lane.drain(self._drain_s_max)
         await self._runner.cleanup()
 
     def _app(self) -> web.Application:
@@ -100,23 +97,28 @@ class Gateway:
     async def _invoke(self, request: web.Request) -> web.StreamResponse:
         fields = request.headers
         call = InvokeCall(
-            request.rel_url.raw_path.split("/")[3],
+            _raw_name(request),
             request.query.get("Qualifier", ""),
-            await _body(request),
             fields.get("X-Amz-Invocation-Type", ""),
             fields.get("X-Amz-Log-Type", ""),
             fields.get("X-Amz-Client-Context", ""),
             fields.get("X-Amzn-Trace-Id", ""),
         )
-        return self._respond(await self._lambda_api.invoke(call))
+        return self._respond(await self._run(call, request))
 
     async def _invoke_async(self, request: web.Request) -> web.StreamResponse:
-        name = request.rel_url.raw_path.split("/")[3]
-        call = InvokeCall(name, "", await _body(request), "Event")
-        reply = await self._lambda_api.invoke(call)
+        call = InvokeCall(_raw_name(request), invocation_type="Event")
+        reply = await self._run(call, request)
         if reply.status == 202:
             reply = reply._replace(body=b'{"Status":202}')
         return self._respond(reply)
+
+    async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
+        body = await _body(request)
+        prepared = self._lambda_api.prepare(call)
+        if isinstance(prepared, Reply):
+            return prepared
+        return await self._lambda_api.invoke(prepared, body)
 
     async def _functions(self, _: web.Request) -> web.StreamResponse:
         return self._respond(self._control_api.functions(new_request_id()))
@@ -145,6 +147,11 @@ class Gateway:
 
 async def _drop_server_header(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
+
+
+def _raw_name(request: web.Request) -> str:
+    """The function's name as it stands in the path, still percent-encoded."""
+    return request.rel_url.raw_path.split("/")[3]
 
 
 async def _body(request: web.Request) -> bytes:

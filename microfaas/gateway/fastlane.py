@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import parse_qs
 
 import httptools
 
 from microfaas.gateway import faults
-from microfaas.gateway.lambda_api import InvokeCall, LambdaApi
+from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared
 from microfaas.gateway.reply import Clock, Reply, headers
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX
@@ -27,11 +27,13 @@ HEAD_BYTES_MAX = 64 * 1024
 # A peer that sends a request ahead of its turn may fill this much before it has to wait.
 AHEAD_BYTES_MAX = 256 * 1024
 REQUEST_S_MAX = 60.0
+DRAIN_POLL_S = 0.02
 
 _METHOD = b"POST "
 _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
 _HEAD_END = b"\r\n\r\n"
+_HEADER_LINE = "%s: %s".__mod__
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
 
 
@@ -42,8 +44,26 @@ class Lane:
         self.api = api
         self.other_lane = other_lane
         self.clock = Clock()
-        self.running: set[asyncio.Task[None]] = set()
-        self.waiting: set[FastLane] = set()
+        self.connections: set[FastLane] = set()
+
+    async def drain(self, timeout_s: float) -> None:
+        """The server stops: let what runs finish, hang up on the others."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        for connection in list(self.connections):
+            connection.close_soon()
+        while self.connections and loop.time() < deadline:
+            await asyncio.sleep(DRAIN_POLL_S)
+        for connection in list(self.connections):
+            connection.abort()
+
+
+class Head(NamedTuple):
+    """A head of the hot shape that was parsed; most clients send the same one again and again."""
+
+    raw: bytes
+    length: int
+    prepared: Prepared | Reply
 
 
 class FastLane(asyncio.Protocol):
@@ -57,7 +77,13 @@ class FastLane(asyncio.Protocol):
         # While the rest of a body is on its way: what came so far, and how much is missing.
         self._pieces: list[bytes] = []
         self._missing = 0
+        self._head = Head(b"", 0, Reply(0, {}, b""))
+        # One task serves all requests of the connection: a task for each would cost more than
+        # parsing it. It waits for the next one in `_next`.
+        self._task: asyncio.Task[None] | None = None
+        self._next: asyncio.Future[bytes | None] | None = None
         self._busy = False
+        self._closing = False
         self._write_paused = False
         self._read_paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -69,12 +95,14 @@ class FastLane(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._lane.waiting.add(self)
+        self._lane.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         # What runs goes on, as in Lambda; only the answer has nowhere to go.
         self._transport = None
-        self._forget()
+        self._stop_timer()
+        if not self._busy:
+            self._end()
 
     def data_received(self, data: bytes) -> None:
         if self._missing > 0:
@@ -109,36 +137,56 @@ class FastLane(asyncio.Protocol):
 
     # one request after the other
 
-    def close_if_idle(self) -> None:
-        """The server stops: a connection between requests need not stay."""
+    def close_soon(self) -> None:
+        """Close now, or after the answer that is being made."""
+        self._closing = True
         if not self._busy and self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
     def _advance(self) -> None:
         """Start the request at the head of the buffer once it is whole."""
-        if not self._buffer or self._write_paused:
+        buffer = self._buffer
+        if not buffer or self._write_paused:
             return
-        head_end = self._buffer.find(_HEAD_END)
+        head_end = buffer.find(_HEAD_END)
         if head_end < 0 or head_end > HEAD_BYTES_MAX:
             self._want_head()
             return
         head_end += len(_HEAD_END)
-        length = self._hot_length(head_end)
-        if length is None:
+        if buffer[:head_end] != self._head.raw and not self._parse(buffer[:head_end]):
             self._hand_over()
-        elif len(self._buffer) < head_end + length:
-            self._missing = head_end + length - len(self._buffer)
-            self._pieces.append(self._buffer)
+            return
+        end = head_end + self._head.length
+        if len(buffer) < end:
+            self._missing = end - len(buffer)
+            self._pieces.append(buffer)
             self._buffer = b""
             self._start_timer()
-        else:
+            return
+        if self._timer is not None:
             self._stop_timer()
-            body = self._buffer[head_end : head_end + length]
-            self._buffer = self._buffer[head_end + length :]
-            self._busy = True
-            task = self._loop.create_task(self._serve(self._call(body)))
-            self._lane.running.add(task)
-            task.add_done_callback(self._lane.running.discard)
+        self._buffer = buffer[end:]
+        self._busy = True
+        self._give(buffer[head_end:end])
+
+    def _give(self, body: bytes) -> None:
+        """Hand a whole request to the connection's task."""
+        if self._next is not None:
+            self._next.set_result(body)
+        else:
+            self._task = self._loop.create_task(self._serve(body))
+
+    def _end(self) -> None:
+        """No more requests will come from here."""
+        self._lane.connections.discard(self)
+        if self._next is not None and not self._next.done():
+            self._next.set_result(None)
 
     def _want_head(self) -> None:
         """The head is not complete: wait for it, within limits."""
@@ -150,57 +198,76 @@ class FastLane(asyncio.Protocol):
         else:
             self._start_timer()
 
-    def _hot_length(self, head_end: int) -> int | None:
-        """The body's length, if the request at the head of the buffer is of the hot shape."""
-        if not self._buffer.startswith(_METHOD + _PREFIX):
-            return None
+    def _parse(self, raw: bytes) -> bool:
+        """Take a head apart; False when it is not of the hot shape."""
+        if not raw.startswith(_METHOD + _PREFIX):
+            return False
         self._url, self._headers = b"", {}
         parser = httptools.HttpRequestParser(self)
         try:
-            parser.feed_data(self._buffer[:head_end])
+            parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            return None
+            return False
         fields = self._headers
         length = fields.get(b"content-length", b"")
         plain = not (b"transfer-encoding" in fields or b"expect" in fields or b"upgrade" in fields)
         hot = (
             plain
             and length.isdigit()
+            and int(length) <= EVENT_BYTES_MAX
             and self._url.partition(b"?")[0].endswith(_SUFFIX)
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
         )
-        return int(length) if hot and int(length) <= EVENT_BYTES_MAX else None
+        if hot:
+            self._head = Head(raw, int(length), self._lane.api.prepare(self._call()))
+        return hot
 
-    def _call(self, body: bytes) -> InvokeCall:
+    def _call(self) -> InvokeCall:
         path, _, query = self._url.decode("latin-1").partition("?")
         fields = self._headers
-        qualifier = parse_qs(query).get("Qualifier", [""])[0] if query else ""
         return InvokeCall(
             path[len(_PREFIX) : -len(_SUFFIX)],
-            qualifier,
-            body,
+            parse_qs(query).get("Qualifier", [""])[0] if query else "",
             fields.get(b"x-amz-invocation-type", b"").decode("latin-1"),
             fields.get(b"x-amz-log-type", b"").decode("latin-1"),
             fields.get(b"x-amz-client-context", b"").decode("latin-1"),
             fields.get(b"x-amzn-trace-id", b"").decode("latin-1"),
         )
 
-    async def _serve(self, call: InvokeCall) -> None:
-        reply = await self._lane.api.invoke(call)
-        self._busy = False
-        if self._transport is None:
+    async def _serve(self, first: bytes) -> None:
+        """Answer one request after the other until the connection is lost or handed over."""
+        body: bytes | None = first
+        while body is not None:
+            prepared = self._head.prepared
+            if type(prepared) is Reply:
+                self._answer(prepared)
+            else:
+                self._answer(await self._lane.api.invoke(prepared, body))
+            if self._transport is None:
+                break
+            self._next = self._loop.create_future()
+            self._busy = False
+            self._advance()
+            body = await self._next
+        self._lane.connections.discard(self)
+
+    def _answer(self, reply: Reply) -> None:
+        transport = self._transport
+        # A closed transport may still be here for a moment; it must not be written to.
+        if transport is None or transport.is_closing():
             return
         self._write(reply)
         if self._read_paused:
             self._read_paused = False
-            self._transport.resume_reading()
-        self._advance()
+            transport.resume_reading()
+        if self._closing:
+            transport.close()
 
     def _write(self, reply: Reply) -> None:
         fields = headers(reply, self._lane.clock.date())
-        lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n".encode("latin-1")
+        lines = "\r\n".join(map(_HEADER_LINE, fields.items()))
+        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n\r\n".encode("latin-1")
         assert self._transport is not None
         self._transport.write(head + reply.body)
 
@@ -212,19 +279,15 @@ class FastLane(asyncio.Protocol):
 
     def _hand_over(self) -> None:
         """Let aiohttp have this connection from here on."""
-        transport = self._transport
+        transport, self._transport = self._transport, None
         assert transport is not None
-        self._forget()
-        self._transport = None
+        self._stop_timer()
+        self._end()
         protocol = self._lane.other_lane()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(self._buffer)
         self._buffer = b""
-
-    def _forget(self) -> None:
-        self._stop_timer()
-        self._lane.waiting.discard(self)
 
     def _start_timer(self) -> None:
         if self._timer is None:

@@ -29,19 +29,29 @@ LOG_TYPES = ("None", "Tail")
 
 
 class InvokeCall(NamedTuple):
-    """An Invoke request: the path's name as sent, and the headers that matter, "" when absent."""
+    """The head of an Invoke request: the path's name as sent, and the headers that matter."""
 
     raw_name: str
-    qualifier: str
-    body: bytes
+    qualifier: str = ""
     invocation_type: str = ""
     log_type: str = ""
     client_context: str = ""
     trace_id: str = ""
 
 
+class Prepared(NamedTuple):
+    """An InvokeCall that was understood; good for any number of bodies."""
+
+    function: str
+    qualifier: str
+    kind: str
+    tail: bool
+    client_context: bytes
+    trace_id: str
+
+
 class LambdaApi:
-    """Answers Invoke and InvokeAsync."""
+    """Answers Invoke and InvokeAsync. Errors are replies as well: only cancellation raises."""
 
     def __init__(self, invoker: Invoker, dispatcher: Dispatcher, address: Address) -> None:
         self._invoker = invoker
@@ -50,49 +60,66 @@ class LambdaApi:
         # Checks the syntax and makes nothing of it: the event stays the bytes that came.
         self._check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
-    async def invoke(self, call: InvokeCall) -> Reply:
-        """Never raises but for cancellation: errors are replies as well."""
+    def prepare(self, call: InvokeCall) -> Prepared | Reply:
+        """Understand a head, or say what is wrong with it."""
+        try:
+            return self._prepare(call)
+        except InvalidRequest as error:
+            return faults.fault(error, new_request_id(), self._address)
+
+    async def invoke(self, prepared: Prepared, body: bytes) -> Reply:
+        """Run it."""
         request_id = new_request_id()
         try:
-            return await self._invoke(call, request_id)
+            self._check(body, prepared.kind)
+            invocation = Invocation(
+                request_id=request_id,
+                function=prepared.function,
+                event=body,
+                qualifier=prepared.qualifier,
+                client_context=prepared.client_context,
+                trace_id=prepared.trace_id or _new_trace_id(request_id),
+                tail=prepared.tail,
+            )
+            if prepared.kind == "RequestResponse":
+                return succeeded(await self._invoker.invoke(invocation), invocation)
+            return self._accept(invocation, prepared.kind)
         except Exception as error:
             return faults.fault(error, request_id, self._address)
 
-    async def _invoke(self, call: InvokeCall, request_id: str) -> Reply:
-        invocation = self._invocation(call, request_id)
-        if call.invocation_type in ("", "RequestResponse"):
-            return succeeded(await self._invoker.invoke(invocation), invocation)
+    def _accept(self, invocation: Invocation, kind: str) -> Reply:
+        """Event and DryRun: nobody waits for a result."""
         self._invoker.check(invocation.function, invocation.qualifier)
-        if call.invocation_type == "DryRun":
-            return Reply(204, {"x-amzn-RequestId": request_id}, b"")
+        headers = {"x-amzn-RequestId": invocation.request_id}
+        if kind == "DryRun":
+            return Reply(204, headers, b"")
+        # Lambda passes the client's context to synchronous invocations only.
         self._dispatcher.submit(msgspec.structs.replace(invocation, client_context=b""))
-        return Reply(202, {"x-amzn-RequestId": request_id}, b"")
+        return Reply(202, headers, b"")
 
-    def _invocation(self, call: InvokeCall, request_id: str) -> Invocation:
-        """Raises InvalidRequest, RequestTooLarge."""
+    def _prepare(self, call: InvokeCall) -> Prepared:
         name, qualifier = names.parse(call.raw_name, call.qualifier, self._address)
         if call.invocation_type:
             _check_member(call.invocation_type, "invocationType", INVOCATION_TYPES)
         if call.log_type:
             _check_member(call.log_type, "logType", LOG_TYPES)
-        limit = ASYNC_EVENT_BYTES_MAX if call.invocation_type == "Event" else EVENT_BYTES_MAX
-        if len(call.body) > limit:
-            raise RequestTooLarge(limit)
-        if call.body:
-            self._check(call.body)
-        return Invocation(
-            request_id=request_id,
-            function=name,
-            event=call.body,
-            qualifier=qualifier,
-            client_context=_client_context(call.client_context) if call.client_context else b"",
-            trace_id=call.trace_id or _new_trace_id(request_id),
-            tail=call.log_type == "Tail",
+        return Prepared(
+            name,
+            qualifier,
+            call.invocation_type or "RequestResponse",
+            call.log_type == "Tail",
+            _client_context(call.client_context) if call.client_context else b"",
+            call.trace_id,
         )
 
-    def _check(self, body: bytes) -> None:
+    def _check(self, body: bytes, kind: str) -> None:
+        """Raises InvalidRequest, RequestTooLarge."""
+        limit = ASYNC_EVENT_BYTES_MAX if kind == "Event" else EVENT_BYTES_MAX
+        if len(body) > limit:
+            raise RequestTooLarge(limit)
         try:
-            self._check_json(body)
+            if body:
+                self._check_json(body)
         except msgspec.DecodeError as error:
             raise InvalidRequest(
                 "Could not parse request body into json: "
@@ -117,8 +144,10 @@ def succeeded(outcome: Outcome, invocation: Invocation) -> Reply:
 
 
 def _new_trace_id(request_id: str) -> str:
-    digits = request_id.replace("-", "")
-    return f"Root=1-{int(time.time()):08x}-{digits[:24]};Parent={digits[16:]};Sampled=0"
+    # Random already, and seen in the same logs: the request's id serves for the trace's.
+    tail = request_id[24:]
+    root = f"{request_id[:8]}{request_id[9:13]}{tail}"
+    return f"Root=1-{int(time.time()):08x}-{root};Parent={request_id[19:23]}{tail};Sampled=0"
 
 
 def _check_member(value: str, field: str, known: tuple[str, ...]) -> None:

@@ -24,11 +24,6 @@ def read(path: str) -> str:
         return file.read()
 
 
-def read_fd(fd: int) -> str:
-    """A control file that is kept open, read anew."""
-    return os.pread(fd, 4096, 0).decode()
-
-
 def field(text: str, name: str) -> int:
     """The number behind `name` in a file of `name number` lines; 0 when it is not there."""
     for line in text.splitlines():

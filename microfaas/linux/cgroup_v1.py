@@ -15,6 +15,7 @@ from microfaas.linux.cgroup import Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 CPU_PERIOD_US = 100_000
+NUMBER_BYTES_MAX = 32
 
 
 def mounts() -> dict[str, str]:
@@ -75,10 +76,10 @@ class GroupV1:
         return files.field(files.read(f"{self._directories['memory']}/memory.stat"), "rss")
 
     def memory_peak_bytes(self) -> int:
-        return int(files.read_fd(self._peak))
+        return int(os.pread(self._peak, NUMBER_BYTES_MAX, 0))
 
     def cpu_us(self) -> int:
-        return int(files.read_fd(self._cpu)) // 1000
+        return int(os.pread(self._cpu, NUMBER_BYTES_MAX, 0)) // 1000
 
     def out_of_memory(self) -> bool:
         control = files.read(f"{self._directories['memory']}/memory.oom_control")
@@ -112,6 +113,9 @@ class DriverV1:
         self._roots = {controller: f"{path}/{name}" for controller, path in found.items()}
         for root in set(self._roots.values()):
             os.makedirs(root, exist_ok=True)
+        # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
+        # them together would get what one gets.
+        files.write(f"{self._roots['cpu']}/cpu.shares", str(1024 * (os.cpu_count() or 1)))
         if memory_bytes is not None:
             files.write(f"{self._roots['memory']}/memory.limit_in_bytes", str(memory_bytes))
 

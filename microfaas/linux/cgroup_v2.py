@@ -15,6 +15,7 @@ from microfaas.linux.cgroup import Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu")
 CPU_PERIOD_US = 100_000
+STAT_BYTES_MAX = 4096
 ROOT = "/sys/fs/cgroup"
 SUPERVISOR = "supervisor"
 
@@ -96,10 +97,10 @@ class GroupV2:
         return files.field(files.read(f"{self._directory}/memory.stat"), "anon")
 
     def memory_peak_bytes(self) -> int:
-        return int(files.read_fd(self._peak))
+        return int(os.pread(self._peak, STAT_BYTES_MAX, 0))
 
     def cpu_us(self) -> int:
-        return files.field(files.read_fd(self._cpu), "usage_usec")
+        return files.field(os.pread(self._cpu, STAT_BYTES_MAX, 0).decode(), "usage_usec")
 
     def out_of_memory(self) -> bool:
         return files.field(files.read(f"{self._directory}/memory.events"), "oom_kill") > 0
@@ -129,6 +130,9 @@ class DriverV2:
         _hand_down(parent)
         os.makedirs(self._root, exist_ok=True)
         _hand_down(self._root)
+        # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
+        # them together would get what one gets.
+        files.write(f"{self._root}/cpu.weight", str(min(10000, 100 * (os.cpu_count() or 1))))
         if memory_bytes is not None:
             files.write(f"{self._root}/memory.max", str(memory_bytes))
 

@@ -46,6 +46,9 @@ class Instance:
         self._output = output
         self._cpu_us = sandbox.cpu_us()
         self._expired = False
+        self._loop = asyncio.get_running_loop()
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle | None = None
         exited.add_done_callback(self._exited)
 
     @property
@@ -58,7 +61,9 @@ class Instance:
         timeout_s = self.version.function.limits.timeout_s
         self._output.begin(invocation.request_id, self.version.number, invocation.tail)
         started = time.monotonic()
-        timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
+        self._deadline = started + timeout_s
+        if self._timer is None:
+            self._watch_deadline()
         try:
             self.channel.send(self._request(invocation, timeout_s))
             message = await self.channel.receive()
@@ -67,7 +72,7 @@ class Instance:
             status, failure = await self._post_mortem(invocation.request_id, closed.fault)
             return self._finish(invocation, wall_s, status, failure.payload(), failure)
         finally:
-            timer.cancel()
+            self._deadline = math.inf
         wall_s = time.monotonic() - started
         payload = message["payload"]
         if len(payload) > RESULT_BYTES_MAX:
@@ -105,10 +110,20 @@ class Instance:
             request["trace_id"] = invocation.trace_id
         return request
 
-    def _expire(self) -> None:
-        """The deadline. Killing closes the pipes, and that wakes `run`."""
-        self._expired = True
-        self.kill()
+    def _watch_deadline(self) -> None:
+        """End what runs past its deadline; killing closes the pipes, and that wakes `run`.
+
+        The timer is set again only when it has gone off: hardly any invocation costs one.
+        """
+        self._timer = None
+        if self._deadline == math.inf or self.exited.done():
+            return
+        left_s = self._deadline - time.monotonic()
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._watch_deadline)
+        else:
+            self._expired = True
+            self.kill()
 
     def _exited(self, _: asyncio.Future[int]) -> None:
         # A process that it left behind may keep the pipe open: the exit counts, not the pipe.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import termios
 import time
 
 from microfaas.log import LogFile, stamp
@@ -16,6 +18,7 @@ LINE_BYTES_MAX = 256 * 1024
 TAIL_BYTES_MAX = 4096
 # How much is read at once before other work gets its turn.
 DRAIN_BYTES_MAX = 1024 * 1024
+_ZERO = bytes(4)
 
 
 class Output:
@@ -25,7 +28,7 @@ class Output:
         self._loop = asyncio.get_running_loop()
         self._fd = read_fd
         self._log = log
-        self._name = name.encode()
+        self._name = name
         self._partial = b""
         self._tail: bytearray | None = None
         os.set_blocking(read_fd, False)
@@ -34,7 +37,10 @@ class Output:
     def begin(self, request_id: str, version: str, keep_tail: bool) -> None:
         """An invocation starts here."""
         self._tail = bytearray() if keep_tail else None
-        self._line(b"START RequestId: %b Version: %b" % (request_id.encode(), version.encode()))
+        start = f"START RequestId: {request_id} Version: {version}"
+        self._log.write(f"{stamp(time.time())} {self._name}\t{start}\n".encode())
+        if self._tail is not None:
+            self._tail += f"{start}\n".encode()
 
     def note(self, text: str) -> None:
         """A line of the platform's."""
@@ -42,17 +48,24 @@ class Output:
 
     def end(self, request_id: str, usage: Usage, memory_mb: int, suffix: str) -> bytes:
         """The invocation ends here, with Lambda's END and REPORT lines; gives the log's tail."""
-        self.drain()
-        self._line(b"END RequestId: " + request_id.encode())
+        if self._partial or self._has_more():
+            self.drain()
         init = "" if usage.init_ms is None else f"Init Duration: {usage.init_ms:.2f} ms\t"
-        self._line(
-            (
-                f"REPORT RequestId: {request_id}\tDuration: {usage.wall_ms:.2f} ms\t"
-                f"Billed Duration: {usage.billed_ms} ms\tMemory Size: {memory_mb} MB\t"
-                f"Max Memory Used: {usage.memory_mb} MB\t{init}{suffix}"
-            ).encode()
+        end = f"END RequestId: {request_id}"
+        report = (
+            f"REPORT RequestId: {request_id}\tDuration: {usage.wall_ms:.2f} ms\t"
+            f"Billed Duration: {usage.billed_ms} ms\tMemory Size: {memory_mb} MB\t"
+            f"Max Memory Used: {usage.memory_mb} MB\t{init}{suffix}"
         )
+        prefix = f"{stamp(time.time())} {self._name}\t"
+        self._log.write(f"{prefix}{end}\n{prefix}{report}\n".encode())
+        if self._tail is not None:
+            self._tail += f"{end}\n{report}\n".encode()
         return bytes(self._tail[-TAIL_BYTES_MAX:]) if self._tail is not None else b""
+
+    def _has_more(self) -> bool:
+        """Whether the pipe holds something; a read would say so by an exception, which is slow."""
+        return self._fd >= 0 and fcntl.ioctl(self._fd, termios.FIONREAD, _ZERO) != _ZERO
 
     def drain(self) -> None:
         """Take what is in the pipe now. What was printed before a reply is before it here too."""
@@ -97,7 +110,7 @@ class Output:
         return len(data)
 
     def _line(self, line: bytes) -> None:
-        self._log.write(b"%b %b\t%b\n" % (stamp(time.time()).encode(), self._name, line))
+        self._log.write(f"{stamp(time.time())} {self._name}\t".encode() + line + b"\n")
         if self._tail is not None:
             self._tail += line + b"\n"
             if len(self._tail) > 2 * TAIL_BYTES_MAX:

@@ -43,7 +43,8 @@ class Pool:
         self._tasks = tasks
         self._reaper = reaper
         self._affordable = affordable
-        self._waiting: deque[asyncio.Future[Instance]] = deque()
+        # Who waits, longest first, and until when. One that was cancelled stays until its turn.
+        self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
         self._zygote_lock = asyncio.Lock()
 
     @property
@@ -96,20 +97,19 @@ class Pool:
         instance = self.lease_now()
         if instance is not None:
             return instance
-        reason = plan.refusal(self._view(), limits.waiting_max)
-        if reason is not None:
-            raise TooManyRequests(reason)
+        if len(self._waiting) >= limits.waiting_max:
+            reason = plan.refusal(self._view(), limits.waiting_max)
+            if reason is not None:
+                raise TooManyRequests(reason)
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting.append((self.last_used + limits.waiting_s_max, waiter))
         self.step()
         try:
-            async with asyncio.timeout(limits.waiting_s_max):
-                return await waiter
-        except TimeoutError:
-            self._give_up(waiter)
-            raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded") from None
+            return await waiter
         except asyncio.CancelledError:
-            self._give_up(waiter)
+            # An instance that came in the same moment goes back.
+            if not waiter.cancelled() and waiter.exception() is None:
+                self.release(waiter.result())
             raise
 
     def release(self, instance: Instance) -> None:
@@ -140,6 +140,15 @@ class Pool:
         if self.zygote is not None and empty and self.last_used < before:
             self._reaper.end(self.zygote)
             self.zygote = None
+
+    def expire(self, now: float) -> None:
+        """Refuse those who have waited too long."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(
+                    TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
+                )
 
     def drain(self) -> None:
         """Serve who is here, take no reserves, then empty out."""
@@ -213,7 +222,7 @@ class Pool:
     def _place(self, instance: Instance) -> None:
         """Give an instance to whoever waits longest, or keep it."""
         while self._waiting:
-            waiter = self._waiting.popleft()
+            _, waiter = self._waiting.popleft()
             if not waiter.done():
                 self.busy.add(instance)
                 waiter.set_result(instance)
@@ -227,13 +236,6 @@ class Pool:
         if not self._waiting:
             _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
         while self._waiting:
-            waiter = self._waiting.popleft()
+            _, waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_exception(error)
-
-    def _give_up(self, waiter: asyncio.Future[Instance]) -> None:
-        """Leave the line; an instance that came in the same moment goes back."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
-        elif not waiter.cancelled() and waiter.exception() is None:
-            self.release(waiter.result())

@@ -94,6 +94,7 @@ class Supervisor:
     def _look_around(self) -> None:
         now = time.monotonic()
         for pool in self.pools:
+            pool.expire(now)
             pool.retire(now - pool.version.function.limits.idle_s_max)
             for instance in pool.busy:
                 if instance.sandbox.sampled:

@@ -62,7 +62,8 @@ class CodeStore:
         with self._new_part() as part:
             try:
                 if os.path.isdir(source):
-                    _copy_folder(source, part, exclude)
+                    # Should the copies lie inside the code, they must not be copied in turn.
+                    _copy_folder(source, part, {*exclude, os.path.abspath(self._root)})
                 else:
                     archive.unpack(source, part)
                 digest = _digest(part)

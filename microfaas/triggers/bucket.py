@@ -275,8 +275,10 @@ class Bucket:
             return None
         if not self._is_complete(key, heard, status):
             return None
-        now_ns = time.time_ns()
-        self.agenda.fly(key, racy=now_ns - seen.mtime_ns < TICK_NS)
+        # After a note of a close, another one is another close. After a scan it may be the one
+        # that the scan has already seen.
+        racy = heard >= Heard.CLOSED and time.time_ns() - seen.mtime_ns < TICK_NS
+        self.agenda.fly(key, racy)
         return await self._created(key, seen)
 
     def _is_complete(self, key: str, heard: Heard, status: os.stat_result) -> bool:
@@ -287,7 +289,7 @@ class Bucket:
         if writing is None and heard <= Heard.FOUND:
             writing = time.time() - status.st_mtime < QUIET_S
         if writing:
-            self.agenda.doubt(key, heard, time.monotonic() + RECHECK_S)
+            self.agenda.doubt(key, Heard.FOUND, time.monotonic() + RECHECK_S)
         return not writing
 
     async def _created(self, key: str, stamp: Stamp) -> Delivery:

@@ -123,6 +123,7 @@ class Watch(WatchCallback):
         self._paths: dict[WatchDescriptor, str] = {}
         self._descriptors: dict[str, WatchDescriptor] = {}
         self._open = False
+        self._gone = False
         # Guards the batch, for moments only.
         self._batch_lock = threading.Lock()
         self._batch: Batch = {}
@@ -143,7 +144,7 @@ class Watch(WatchCallback):
             if batch:
                 return batch
             # A new directory may have the old one's inode; then only its watch tells them apart.
-            if self.root not in self._descriptors or _identity(self.root) != self._identity:
+            if self._gone or _identity(self.root) != self._identity:
                 raise Gone(self.root)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ROOT_CHECK_S):
@@ -170,9 +171,11 @@ class Watch(WatchCallback):
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         with self._lock:
             path = self._paths.pop(wd, None)
-            if path is not None and self._descriptors.get(path) == wd:
-                del self._descriptors[path]
+            if path is None or self._descriptors.get(path) != wd:
+                return
+            del self._descriptors[path]
             if path == self.root:
+                self._gone = True
                 self._wake()
 
     def on_queue_overflow(self) -> None:
@@ -181,8 +184,10 @@ class Watch(WatchCallback):
                 return
             _log.warning("events about %s were lost in a burst; scanning it", self.root)
             self._drop_all()
-            with contextlib.suppress(OSError):  # it has gone, as the reader will find
+            try:
                 self._add(self.root)
+            except OSError:
+                self._gone = True
             self._note(self.root, Note.TREE)
 
     def _hear(self, event: InotifyEvent, folder: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import unquote_plus
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microfaas import payloads
@@ -65,6 +65,7 @@ def test_removed_has_neither_size_nor_tag() -> None:
     assert set(record["s3"]["object"]) == {"key", "sequencer"}
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_a_key_survives_its_encoding(key: str) -> None:
     encoded = payloads.encode_key(key)
@@ -74,6 +75,7 @@ def test_a_key_survives_its_encoding(key: str) -> None:
     assert unquote_plus(encoded) == key
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 def test_sequencers_compare_as_text(first: int, second: int) -> None:
     def of(number: int) -> str:

@@ -82,6 +82,13 @@ def test_what_is_no_code_stays_out(store: CodeStore, source: Path) -> None:
     assert tree(folder) == {"app.py", "lib", "lib/tool"}
 
 
+def test_copies_inside_the_code_are_not_copied_in_turn(source: Path) -> None:
+    store = CodeStore(str(source / "data" / "code"))
+    first, _ = store.snapshot(str(source))
+    assert tree(first) == {"app.py", "lib", "lib/tool", "data"}
+    assert store.snapshot(str(source))[0] == first
+
+
 def test_links_inside_lead_into_the_copy(store: CodeStore, source: Path) -> None:
     (source / "lib" / "up").symlink_to("../app.py")
     (source / "absolute").symlink_to(source / "lib")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microfaas.triggers import agenda
@@ -65,6 +65,7 @@ def test_a_doubt_comes_back_when_due_unless_it_was_settled() -> None:
     assert not book.settle_doubts(9.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("olt"), st.sampled_from("abc"))))
 def test_no_key_flies_twice_and_none_is_forgotten(steps: list[tuple[str, str]]) -> None:
     book = Agenda()
