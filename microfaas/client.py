@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import http.client
 import json
 import re
@@ -121,7 +122,9 @@ class Client:
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         connection = self._connect()
         try:
-            connection.request(method, self._prefix + path, body, headers)
+            # A server may refuse a large body, and say so, before it has all of it.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, self._prefix + path, body, headers)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -170,7 +173,7 @@ def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> Client
     # Some services append a colon and a URL to the name.
     kind = headers.get("x-amzn-ErrorType", "").partition(":")[0] or "UnknownError"
     after = headers.get("Retry-After", "")
-    return ClientError(kind, str(message), status, int(after) if after.isdecimal() else None)
+    return ClientError(kind, str(message), status, int(after[:9]) if after.isdecimal() else None)
 
 
 def _table(body: bytes) -> dict[str, Any] | None:

@@ -25,12 +25,10 @@ PORT_PATTERN = re.compile(r"[0-9]{1,5}")
 ENVIRONMENT_PATTERN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 # Lambda's list: a function may not set what the platform sets.
-RESERVED_ENVIRONMENT = frozenset(
-    ("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV")
-    + ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_RUNTIME_API")
-    + ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_INITIALIZATION_TYPE")
-    + ("AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME")
-    + ("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
+RESERVED_ENVIRONMENT = re.compile(
+    r"_HANDLER|_X_AMZN_TRACE_ID|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV"
+    r"|AWS_LAMBDA_(FUNCTION_(NAME|MEMORY_SIZE|VERSION)|INITIALIZATION_TYPE|RUNTIME_API)"
+    r"|AWS_LAMBDA_LOG_(GROUP|STREAM)_NAME|LAMBDA_(TASK_ROOT|RUNTIME_DIR)"
 )
 
 DEFAULTS = Limits()
@@ -375,7 +373,7 @@ def _path(root: str, path: str) -> str:
 def _check_variable(where: str, name: str, problems: list[Problem]) -> None:
     if not ENVIRONMENT_PATTERN.fullmatch(name):
         problems.append(Problem(where, "a variable's name has letters, digits and underscores"))
-    if name in RESERVED_ENVIRONMENT:
+    if RESERVED_ENVIRONMENT.fullmatch(name):
         problems.append(Problem(where, "is set by the platform and cannot be chosen"))
 
 

@@ -13,6 +13,7 @@ file, the old one is read to its end, then those that came after it, in order.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import itertools
@@ -224,13 +225,10 @@ def follow(path: str, lines: int = 0, poll_s: float = POLL_S) -> Iterator[str]:
 def _newest_first(path: str) -> Iterator[io.FileIO]:
     """The log's files, open. While they are being renamed, none comes twice."""
     previous: os.stat_result | None = None
-    for number in itertools.count():
+    for _, place in _places(path):
         try:
-            file = io.FileIO(f"{path}.{number}" if number else path)
+            file = io.FileIO(place)
         except FileNotFoundError:
-            # In the middle of a rotation, these two may be missing.
-            if number > 1:
-                return
             continue
         status = os.fstat(file.fileno())
         if previous is not None and os.path.samestat(status, previous):
@@ -238,6 +236,18 @@ def _newest_first(path: str) -> Iterator[io.FileIO]:
             continue
         previous = status
         yield file
+
+
+def _places(path: str) -> Iterator[tuple[int, str]]:
+    """PATH, PATH.1 and on, as far as they go. A rotation may leave a hole, which it is filling."""
+    holes = 0
+    for number in itertools.count():
+        place = f"{path}.{number}" if number else path
+        holes = 0 if os.path.exists(place) else holes + 1
+        # PATH itself may be gone for good.
+        if holes >= 2 and number > 1:
+            return
+        yield number, place
 
 
 def _past(files: Iterable[io.FileIO], lines: int, keep: io.FileIO | None = None) -> list[str]:
@@ -310,12 +320,10 @@ def _successor(path: str, file: io.FileIO) -> io.FileIO | None:
 
 def _number(path: str, mine: os.stat_result) -> int:
     """Which predecessor a file is by now; 0 when it is gone."""
-    for number in itertools.count(1):
-        try:
-            if os.path.samestat(os.stat(f"{path}.{number}"), mine):
+    for number, place in _places(path):
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(place), mine):
                 return number
-        except FileNotFoundError:
-            break
     return 0
 
 

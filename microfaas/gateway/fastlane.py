@@ -52,7 +52,7 @@ class Lane:
         deadline = loop.time() + timeout_s
         for connection in list(self.connections):
             connection.close_soon()
-        while self.connections and loop.time() < deadline:
+        while self.connections and loop.time() < deadline:  # noqa: ASYNC110  # rare and short
             await asyncio.sleep(DRAIN_POLL_S)
         for connection in list(self.connections):
             connection.abort()
@@ -240,7 +240,7 @@ class FastLane(asyncio.Protocol):
         body: bytes | None = first
         while body is not None:
             prepared = self._head.prepared
-            if type(prepared) is Reply:
+            if isinstance(prepared, Reply):
                 self._answer(prepared)
             else:
                 self._answer(await self._lane.api.invoke(prepared, body))

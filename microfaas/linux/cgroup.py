@@ -31,6 +31,9 @@ class Group(Protocol):
     def close_joins(self) -> None:
         """Close `join_fds`: everybody who should be in is in."""
 
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Change what it may take."""
+
     def memory_bytes(self) -> int:
         """Anonymous memory charged now."""
 
@@ -73,6 +76,9 @@ class NoGroup:
 
     def close_joins(self) -> None:
         """Nothing to close."""
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Sampled by the caller."""
 
     def memory_bytes(self) -> int:
         return 0

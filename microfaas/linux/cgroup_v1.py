@@ -55,11 +55,9 @@ class GroupV1:
         return os.open(f"{self._directories[controller]}/{name}", os.O_RDONLY | os.O_CLOEXEC)
 
     def _limit(self, limits: GroupLimits) -> None:
-        memory, cpu = self._directories["memory"], self._directories["cpu"]
+        cpu = self._directories["cpu"]
         if limits.memory_bytes is not None:
-            files.write(f"{memory}/memory.limit_in_bytes", str(limits.memory_bytes))
-            with contextlib.suppress(OSError):  # not there without swap accounting
-                files.write(f"{memory}/memory.memsw.limit_in_bytes", str(limits.memory_bytes))
+            self.limit_memory(limits.memory_bytes)
         if limits.processes is not None:
             files.write(f"{self._directories['pids']}/pids.max", str(limits.processes))
         if limits.cpu_weight is not None:
@@ -71,6 +69,17 @@ class GroupV1:
     def close_joins(self) -> None:
         while self.join_fds:
             os.close(self.join_fds.pop())
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        memory = self._directories["memory"]
+        # Memory with swap may never be limited below memory alone: so the order depends on
+        # whether the limit grows. Where swap is not accounted there is no such file.
+        names = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+        if limit_bytes > int(files.read(f"{memory}/memory.limit_in_bytes")):
+            names.reverse()
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                files.write(f"{memory}/{name}", str(limit_bytes))
 
     def memory_bytes(self) -> int:
         return files.field(files.read(f"{self._directories['memory']}/memory.stat"), "rss")

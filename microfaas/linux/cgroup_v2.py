@@ -77,7 +77,7 @@ class GroupV2:
 
     def _limit(self, limits: GroupLimits) -> None:
         if limits.memory_bytes is not None:
-            self._write("memory.max", str(limits.memory_bytes))
+            self.limit_memory(limits.memory_bytes)
             with contextlib.suppress(OSError):  # not there without swap
                 self._write("memory.swap.max", "0")
             self._write("memory.oom.group", "1")
@@ -92,6 +92,9 @@ class GroupV2:
     def close_joins(self) -> None:
         while self.join_fds:
             os.close(self.join_fds.pop())
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        self._write("memory.max", str(limit_bytes))
 
     def memory_bytes(self) -> int:
         return files.field(files.read(f"{self._directory}/memory.stat"), "anon")

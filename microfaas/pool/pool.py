@@ -18,6 +18,9 @@ from microfaas.pool.reaper import Reaper
 from microfaas.pool.site import Site
 from microfaas.pool.zygote import Zygote
 
+# How long after an instance was taken the reserve is filled up again.
+RESERVE_S = 0.003
+
 _log = logging.getLogger("microfaas.pool")
 
 
@@ -46,6 +49,8 @@ class Pool:
         # Who waits, longest first, and until when. One that was cancelled stays until its turn.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
         self._zygote_lock = asyncio.Lock()
+        self._stepping = False
+        self._mounted: list[tuple[int, int] | None] = []
 
     @property
     def limit_mb(self) -> int:
@@ -82,7 +87,7 @@ class Pool:
                 self.busy.add(instance)
                 self.last_used = instance.idle_since
                 if not self.idle:
-                    self.step()
+                    self._step_soon()
                 return instance
             self._reaper.end(instance)
         return None
@@ -120,8 +125,21 @@ class Pool:
             self._reaper.end(instance)
         else:
             self._place(instance)
-        if self._waiting or self.draining or not self.idle:
-            self.step()
+        if self._waiting or not self.idle:
+            self._step_soon()
+
+    def _step_soon(self) -> None:
+        """Look to the reserve a little later, when the call that took from it is under way.
+
+        A fork takes the processor and the kernel's locks from whoever runs at the same time.
+        """
+        if not self._stepping:
+            self._stepping = True
+            asyncio.get_running_loop().call_later(RESERVE_S, self._step_now)
+
+    def _step_now(self) -> None:
+        self._stepping = False
+        self.step()
 
     def step(self) -> None:
         """Start what the plan says."""
@@ -137,9 +155,17 @@ class Pool:
             self.idle.remove(instance)
             self._reaper.end(instance)
         empty = not (self.size or self._waiting)
-        if self.zygote is not None and empty and self.last_used < before:
-            self._reaper.end(self.zygote)
-            self.zygote = None
+        if empty and self.last_used < before:
+            self._end_zygote()
+
+    def renew(self) -> None:
+        """Start afresh when a mounted directory was removed and made again: what runs sees the
+        old one for ever."""
+        if self.zygote is None or self.busy or self.starting:
+            return
+        if self._site.mounted(self.version) != self._mounted:
+            self.retire(float("inf"))
+            self._end_zygote()
 
     def expire(self, now: float) -> None:
         """Refuse those who have waited too long."""
@@ -165,9 +191,7 @@ class Pool:
         for instance in [*self.idle, *self.busy]:
             self._reaper.end(instance)
         self.idle.clear()
-        if self.zygote is not None:
-            self._reaper.end(self.zygote)
-            self.zygote = None
+        self._end_zygote()
 
     def _view(self) -> plan.View:
         limits = self.version.function.limits
@@ -210,14 +234,19 @@ class Pool:
     async def _living_zygote(self) -> Zygote:
         async with self._zygote_lock:
             if self.zygote is not None and not self.zygote.alive:
-                self._reaper.end(self.zygote)
-                self.zygote = None
+                self._end_zygote()
             if self.zygote is None:
+                self._mounted = self._site.mounted(self.version)
                 self.zygote = await start_zygote(self._site, self.version, self._reaper)
                 if self.zygote.why_not_loaded:
                     name, why = self.version.function.name, self.zygote.why_not_loaded
                     _log.info("%s: each instance loads the function itself: %s", name, why)
             return self.zygote
+
+    def _end_zygote(self) -> None:
+        if self.zygote is not None:
+            self._reaper.end(self.zygote)
+            self.zygote = None
 
     def _place(self, instance: Instance) -> None:
         """Give an instance to whoever waits longest, or keep it."""

@@ -27,13 +27,20 @@ class Reaper:
         self.work = asyncio.Event()
 
     def end(self, mortal: Mortal) -> None:
-        """Kill it, and clear up as soon as the kernel has let go of it."""
+        """Kill it, and clear up as soon as the kernel has let go of it.
+
+        In the loop's next turn: killing takes the kernel a while, and whoever ends an instance
+        mostly has a reply to send.
+        """
+        asyncio.get_running_loop().call_soon(self._kill, mortal)
+        self._leaving.append(mortal)
+        self.work.set()
+
+    def _kill(self, mortal: Mortal) -> None:
         try:
             mortal.kill()
         except OSError as error:
             _log.error("cannot end a process: %s", error)
-        self._leaving.append(mortal)
-        self.work.set()
 
     def clear(self) -> None:
         """Clear up whatever is gone by now."""

@@ -43,6 +43,9 @@ class Sandbox:
     def memory_bytes(self) -> int:
         return self._group.memory_bytes() or process.tree_memory_bytes(self.pid)
 
+    def limit_memory(self, limit_bytes: int) -> None:
+        self._group.limit_memory(limit_bytes)
+
     def own_peak_mb(self) -> int:
         """What stopping this instance would give back, at most."""
         return -(-self._group.memory_peak_bytes() // MIB)

@@ -90,6 +90,10 @@ class Site:
             root=None if real else self._root(version, runtime),
         )
 
+    def mounted(self, version: Version) -> list[tuple[int, int] | None]:
+        """Which directories the mounts show; one that was made anew is another one."""
+        return [_identity(mount.source) for mount in version.function.mounts]
+
     def private_tmp(self, name: str, version: Version) -> tuple[int, dict[str, str]]:
         """Size of the /tmp that an instance mounts itself, or a TMPDIR where it cannot."""
         if self._isolation.mounts:
@@ -129,3 +133,11 @@ class Site:
             LIBRARIES_DIR: runtime.libraries_dir,
             **{f"{MOUNT_ROOT}/{m.name}": m.source for m in version.function.mounts},
         }
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -96,6 +96,7 @@ class Supervisor:
         for pool in self.pools:
             pool.expire(now)
             pool.retire(now - pool.version.function.limits.idle_s_max)
+            pool.renew()
             for instance in pool.busy:
                 if instance.sandbox.sampled:
                     instance.sandbox.sample(pool.limit_mb * MIB)

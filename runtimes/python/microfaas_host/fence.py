@@ -15,9 +15,17 @@ HUGE_PAGE = 2 * 1024 * 1024
 COLLAPSE_BYTES_MIN = 24 * 1024 * 1024
 
 
+# Bound once, before any fork: looking up a library allocates, and a fork should touch little.
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.unshare.argtypes = [ctypes.c_int]
+_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
 def die_with_parent(parent):
     """Be killed when the zygote dies; a zygote that is dead already is noticed too."""
-    _libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    _libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -29,17 +37,15 @@ def join(fds):
         os.close(fd)
 
 
-def private_tmp(tmp_mb):
-    """A /tmp of one's own, with a copy of what loading the module left in the zygote's."""
-    libc = _libc()
-    before = os.listdir("/tmp")
-    old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if before else -1
-    if libc.unshare(CLONE_NEWNS) != 0:
+def private_tmp(tmp_mb, keep):
+    """A /tmp of one's own; with `keep`, a copy of what loading the module left in the zygote's."""
+    old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
+    if _libc.unshare(CLONE_NEWNS) != 0:
         raise _os_error("unshare")
     options = "mode=1777,size={}m".format(tmp_mb).encode()
-    if libc.mount(b"tmpfs", b"/tmp", b"tmpfs", ctypes.c_ulong(MS_NOSUID | MS_NODEV), options) != 0:
+    if _libc.mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV, options) != 0:
         raise _os_error("mount /tmp")
-    if before:
+    if keep:
         import shutil  # seldom needed, and large
 
         source = "/proc/self/fd/{}/".format(old)
@@ -57,13 +63,12 @@ def reseed():
 
 def collapse_heap():
     """Put a large heap on huge pages, so that a fork copies hundreds of page tables fewer."""
-    libc = _libc()
     for start, end in _anonymous_ranges():
         first = -(-start // HUGE_PAGE) * HUGE_PAGE
         length = end // HUGE_PAGE * HUGE_PAGE - first
         if length >= HUGE_PAGE:
             # Advice: kernels before 6.1 do not know it, and nothing is lost.
-            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(length), MADV_COLLAPSE)
+            _libc.madvise(first, length, MADV_COLLAPSE)
 
 
 def heap_is_large():
@@ -78,10 +83,6 @@ def _anonymous_ranges():
             if private_data and (len(fields) == 5 or fields[5] == "[heap]"):
                 start, end = fields[0].split("-")
                 yield int(start, 16), int(end, 16)
-
-
-def _libc():
-    return ctypes.CDLL(None, use_errno=True)
 
 
 def _os_error(what):

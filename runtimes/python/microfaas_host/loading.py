@@ -13,7 +13,9 @@ def load(handler_name):
     if not dot or not module_name or not function_name:
         raise InitFault(
             "Runtime.MalformedHandlerName",
-            "Bad handler '{}': not enough values to unpack (expected 2, got 1)".format(handler_name),
+            "Bad handler '{}': not enough values to unpack (expected 2, got 1)".format(
+                handler_name
+            ),
         )
     module = _import(module_name.replace("/", "."))
     try:

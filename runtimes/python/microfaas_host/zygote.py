@@ -58,6 +58,7 @@ def _serve(request):
             return 1
         why = forkable.verdict(before) if request["snapshot"] == "auto" else ""
         _run_hooks("get_before_snapshot", reverse=True)
+    invoking.warm_up()
     gc.collect()
     gc.freeze()
     if fence.heap_is_large():
@@ -90,6 +91,7 @@ class _Zygote:
         self.poll.register(frames.CONTROL, select.EPOLLIN)
         self.poll.register(frames.REQUESTS, select.EPOLLIN)
         self.pidfds = {}  # by pid
+        self.keep_tmp = bool(os.listdir("/tmp"))
 
     def loop(self):
         while True:
@@ -122,9 +124,11 @@ class _Zygote:
 
     def become_instance(self, request, fds, parent):
         """In the fork: from the zygote's descriptors and state to an instance's."""
+        # The supervisor sends them in this order: in, out, log; then the cgroup files. Those go
+        # first: memory that is touched before is charged to the zygote for good.
+        fence.join(fds[3:])
         fence.die_with_parent(parent)
-        # The supervisor sends them in this order: in, out, log; then the cgroup files.
-        for fd, target in zip(fds, (frames.REQUESTS, frames.REPLIES, 1)):
+        for fd, target in zip(fds[:3], (frames.REQUESTS, frames.REPLIES, 1)):
             os.dup2(fd, target, inheritable=False)
             os.close(fd)
         os.set_inheritable(1, True)
@@ -133,9 +137,8 @@ class _Zygote:
         self.control.close()
         for pidfd in self.pidfds.values():
             os.close(pidfd)
-        fence.join(fds[3:])
         if request["tmp_mb"]:
-            fence.private_tmp(request["tmp_mb"])
+            fence.private_tmp(request["tmp_mb"], self.keep_tmp)
         os.environ.update(request["env"])
         fence.reseed()
         if self.handler is None:

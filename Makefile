@@ -1,0 +1,46 @@
+# `make run` serves examples/thumbnails; `make test` proves everything. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXAMPLES := examples/thumbnails examples/food-delivery
+SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
+
+.PHONY: run test check unit bench docs packages clean
+
+run: $(VENV)/.ready examples/thumbnails/.venv/.ready
+	$(BIN)/microfaas run examples/thumbnails
+
+test: check packages $(SETUP)
+	$(BIN)/python -m pytest tests/contract tests/e2e -p no:cacheprovider
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit -p no:cacheprovider
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.ready
+	$(BIN)/python -m docs.generate
+
+# Debian's packages that tests use and that are not Python's.
+packages:
+	tests/packages.sh
+
+$(VENV)/.ready: pyproject.toml
+	tests/packages.sh venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+%/.venv/.ready: %/requirements.txt $(VENV)/.ready
+	$(PYTHON) -m venv $*/.venv
+	$*/.venv/bin/pip install -q --disable-pip-version-check -r $*/requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(EXAMPLES:%=%/.venv) bench/.venvs

@@ -1,0 +1,45 @@
+"""`microfaas list`: what a running server serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from microfaas.cli import output, project
+from microfaas.client import Client
+
+_COLUMNS = ("FUNCTION", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "AT ONCE", "BUSY", "IDLE")
+_EPILOG = """\
+\b
+Examples:
+  microfaas list
+  microfaas list --json | jq -r '.functions[].name'
+"""
+
+
+@click.command("list", epilog=_EPILOG)
+@click.option("--endpoint-url", metavar="URL", help="Where microfaas is.")
+@click.option("--json", "as_json", is_flag=True, help="Print all there is to know as JSON.")
+def command(endpoint_url: str | None, as_json: bool) -> None:
+    """List the functions that are served, with their limits and instances."""
+    answer = Client(project.endpoint_url(endpoint_url)).functions()
+    if as_json:
+        output.show_json(answer)
+        return
+    rows = [_row(function) for function in answer["functions"]]
+    output.show_table(_COLUMNS, rows, right=_COLUMNS[3:])
+
+
+def _row(function: dict[str, Any]) -> list[str]:
+    states = [instance["state"] for instance in function["instances"]]
+    return [
+        function["name"],
+        function["runtime"],
+        function["handler"],
+        f"{function['memory_mb']} MB",
+        f"{function['timeout_s']:g} s",
+        str(function["concurrency_max"]),
+        str(states.count("busy")),
+        str(states.count("idle")),
+    ]

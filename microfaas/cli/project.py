@@ -1,0 +1,47 @@
+"""What the project in the current directory says about its server, for commands that need one."""
+
+from __future__ import annotations
+
+import os
+
+from microfaas import client, config, strict
+from microfaas.config import FILE_NAME, ConfigTable
+from microfaas.errors import ConfigError, Problem
+
+ENDPOINT_VARIABLE = "MICROFAAS_ENDPOINT_URL"
+# Who listens everywhere is found here.
+_WILDCARDS = frozenset(("0.0.0.0", "::"))
+
+
+def settings() -> ConfigTable:
+    """The top level of ./microfaas.toml, or the defaults where there is none."""
+    if not os.path.exists(FILE_NAME):
+        return ConfigTable()
+    problems: list[Problem] = []
+    # The functions are the server's to judge.
+    table = {key: value for key, value in config.read(FILE_NAME).items() if key != "functions"}
+    made = strict.convert(table, ConfigTable, "", problems)
+    if made is None:
+        raise ConfigError(FILE_NAME, problems)
+    return made
+
+
+def endpoint_url(given: str | None) -> str:
+    """Where the server is: as told, by the environment, by the project, or the default."""
+    told = given or os.environ.get(ENDPOINT_VARIABLE)
+    if told:
+        return told
+    if not os.path.exists(FILE_NAME):
+        return client.DEFAULT_URL
+    problems: list[Problem] = []
+    host, port = config.split_listen(settings().listen, problems)
+    if problems:
+        raise ConfigError(FILE_NAME, problems)
+    if host in _WILDCARDS:
+        host = "::1" if ":" in host else "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def data_dir(given: str | None) -> str:
+    """The server's data directory."""
+    return os.path.abspath(given or os.path.expanduser(settings().data))

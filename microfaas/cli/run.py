@@ -1,0 +1,116 @@
+"""`microfaas run`: serve a project until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from microfaas import __version__, config, log
+from microfaas.config import Trigger
+from microfaas.model import Function
+
+if TYPE_CHECKING:
+    from microfaas.linux.machine import Facility
+    from microfaas.server import Serving
+
+_EPILOG = """\
+\b
+Examples:
+  microfaas run                        the project in this directory
+  microfaas run examples/hello         another one
+  microfaas run app.py:handler         one handler, without any configuration
+  microfaas run --listen 0.0.0.0:9000  for the whole network; there is no password
+
+SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken.
+"""
+
+
+@click.command("run", epilog=_EPILOG)
+@click.argument("path", default=".")
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the file's.")
+@click.option("--data", metavar="DIR", help="Directory of logs, store and code.")
+@click.option("-v", "--verbose", count=True, help="Tell more of what happens.")
+@click.pass_context
+def command(
+    ctx: click.Context, path: str, listen: str | None, data: str | None, verbose: int
+) -> None:
+    """Serve the functions of a project.
+
+    PATH is a folder with a microfaas.toml, such a file, or FILE.py:HANDLER.
+    """
+    # Imported late, for --help and completion are to be quick.
+    from microfaas import server
+    from microfaas.triggers import table
+
+    log.setup(verbose, color=sys.stderr.isatty())
+    ctx.exit(server.serve(config.load(path, table.settings(), listen=listen, data=data), announce))
+
+
+def announce(serving: Serving) -> None:
+    """Print what is served."""
+    # Whoever started the server need not read this, and may have closed our stdout.
+    with contextlib.suppress(OSError):
+        click.echo("\n".join(_lines(serving)))
+
+
+def _lines(serving: Serving) -> Iterator[str]:
+    yield f"microfaas {__version__} serves {click.style(serving.url, bold=True)}"
+    for function in serving.config.functions:
+        yield ""
+        yield from _function(function, serving)
+    if not serving.config.functions:
+        yield "There is no function in it: microfaas.toml needs a [functions.NAME]."
+    weak = [facility for facility in serving.machine if facility.state != "enforced"]
+    if weak:
+        yield ""
+        yield click.style("Not enforced on this machine:", fg="yellow")
+        yield from map(_weakness, weak)
+    yield ""
+
+
+def _function(function: Function, serving: Serving) -> Iterator[str]:
+    name = click.style(function.name, fg="cyan", bold=True)
+    yield f"{name}  {function.runtime}  {function.handler}"
+    yield f"  {serving.url}/2015-03-31/functions/{function.name}/invocations"
+    yield f"  {_limits(function)}"
+    for trigger in serving.config.triggers:
+        if trigger.function == function.name:
+            yield f"  {_trigger(trigger)}"
+
+
+def _limits(function: Function) -> str:
+    limits = function.limits
+    cpu = "" if limits.cpu is None else f", {limits.cpu:g} CPU"
+    return (
+        f"{limits.memory_mb} MB, {limits.timeout_s:g} s{cpu}, "
+        f"{limits.concurrency_max} at once, {limits.waiting_max} waiting"
+    )
+
+
+def _trigger(trigger: Trigger) -> str:
+    """A trigger of any kind: its settings as far as they are not the defaults."""
+    settings = msgspec.to_builtins(trigger.settings)
+    chosen = [
+        f"{field.name}={settings[field.encode_name]}"
+        for field in msgspec.structs.fields(trigger.settings)
+        if field.required or getattr(trigger.settings, field.name) != _default(field)
+    ]
+    return " ".join([f"{trigger.kind}:", *chosen])
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()
+
+
+def _weakness(facility: Facility) -> str:
+    state = "is only sampled" if facility.state == "sampled" else "is off"
+    how = f" ({facility.how})" if facility.how else ""
+    why = f": {facility.why}" if facility.why else ""
+    fix = f"\n    to fix it: {facility.fix}" if facility.fix else ""
+    return f"  {facility.name} {state}{how}{why}{fix}"
