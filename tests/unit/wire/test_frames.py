@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import struct
 from typing import Any
 
@@ -29,7 +31,7 @@ def read_all(pieces: list[bytes]) -> list[Message]:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def frame(body: bytes) -> bytes:
@@ -70,10 +72,8 @@ def test_garbage_only_ever_raises_protocol_errors(pieces: list[bytes]) -> None:
 
 @given(st.binary(max_size=200))
 def test_a_garbage_body_only_ever_raises_protocol_errors(body: bytes) -> None:
-    try:
+    with contextlib.suppress(ProtocolError):
         assert type(decode_body(body)["kind"]) is str
-    except ProtocolError:
-        pass
 
 
 @given(MESSAGES, st.integers(0, 2**20), st.binary(min_size=1, max_size=8))
@@ -83,10 +83,8 @@ def test_a_damaged_frame_only_ever_raises_protocol_errors(
     whole = bytearray(encode(message))
     place %= len(whole)
     whole[place : place + len(damage)] = damage
-    try:
+    with contextlib.suppress(ProtocolError):
         read_all([bytes(whole)])
-    except ProtocolError:
-        pass
 
 
 @pytest.mark.parametrize("length", [FRAME_BYTES_MAX + 1, 2**32 - 1])

@@ -1,0 +1,244 @@
+"""Output over a real pipe: lines, tails, and the platform's own lines to the letter."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from microfaas.model import Usage
+from microfaas.pool.output import LINE_BYTES_MAX, TAIL_BYTES_MAX, Output
+
+PREFIX = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z abcd0123\t")
+USAGE = Usage(wall_ms=1.234, billed_ms=2, memory_mb=17)
+
+
+@dataclass
+class Log:
+    """A log file in memory."""
+
+    data: bytes = b""
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+        self.arrived.set()
+
+    @property
+    def lines(self) -> list[bytes]:
+        """What was logged, without the prefixes, which every line must have."""
+        *lines, rest = self.data.split(b"\n")
+        assert rest == b""
+        assert all(PREFIX.match(line) for line in lines)
+        return [PREFIX.sub(b"", line, count=1) for line in lines]
+
+
+@dataclass
+class Printing:
+    """An Output, what it logs to, and the process's end of the pipe."""
+
+    output: Output
+    log: Log
+    fd: int
+
+    def put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+
+    def put_and_drain(self, data: bytes) -> None:
+        for start in range(0, len(data), 32 * 1024):
+            self.put(data[start : start + 32 * 1024])
+            self.output._read()
+
+    def exit(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def report(self, usage: Usage = USAGE, suffix: str = "") -> bytes:
+        return self.output.end("id", usage, 128, suffix)
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[Printing]:
+    read_fd, write_fd = os.pipe()
+    log = Log()
+    made = Printing(Output(read_fd, log, "abcd0123"), log, write_fd)  # type: ignore[arg-type]
+    yield made
+    with contextlib.suppress(OSError, ValueError):
+        made.output.close()
+    made.exit()
+
+
+def begun(process: Printing, tail: bool = True) -> Printing:
+    process.output.begin("id", "$LATEST", tail)
+    return process
+
+
+async def test_a_line_is_logged_with_moment_and_instance(process: Printing) -> None:
+    process.put(b"hello\n")
+    process.output.drain()
+    assert process.log.lines == [b"hello"]
+
+
+async def test_a_line_is_logged_when_it_arrives(process: Printing) -> None:
+    process.put(b"hello\n")
+    await process.log.arrived.wait()
+    assert process.log.lines == [b"hello"]
+
+
+async def test_several_lines_in_one_piece_are_several_lines(process: Printing) -> None:
+    process.put(b"one\n\ntwo\nthree\n")
+    process.output.drain()
+    assert process.log.lines == [b"one", b"", b"two", b"three"]
+
+
+async def test_a_line_in_pieces_is_one_line(process: Printing) -> None:
+    process.put_and_drain(b"he")
+    process.put_and_drain(b"llo\n")
+    assert process.log.lines == [b"hello"]
+
+
+async def test_bytes_that_are_not_text_are_logged_as_they_are(process: Printing) -> None:
+    process.put(b"\xff\x00\xfe\n")
+    process.output.drain()
+    assert process.log.lines == [b"\xff\x00\xfe"]
+
+
+async def test_what_ends_without_a_newline_is_a_line_when_the_invocation_ends(
+    process: Printing,
+) -> None:
+    begun(process).put(b"no newline")
+    process.report()
+    assert process.log.lines[1] == b"no newline"
+
+
+async def test_a_very_long_line_is_cut_and_nothing_is_lost(process: Printing) -> None:
+    text = os.urandom(LINE_BYTES_MAX * 3).replace(b"\n", b"-")
+    process.put_and_drain(text + b"\n")
+    assert b"".join(process.log.lines) == text
+    assert len(process.log.lines) >= 3
+
+
+@pytest.mark.parametrize("offset", [1, 10, 40_000])
+async def test_no_line_is_longer_than_the_bound(process: Printing, offset: int) -> None:
+    process.put_and_drain(b"x" * (LINE_BYTES_MAX - offset))
+    process.put_and_drain(b"x" * 30_000 + b"\n")
+    assert max(map(len, process.log.lines)) <= LINE_BYTES_MAX
+
+
+async def test_the_platforms_lines_are_those_of_lambda(process: Printing) -> None:
+    begun(process).report()
+    assert process.log.lines == [
+        b"START RequestId: id Version: $LATEST",
+        b"END RequestId: id",
+        b"REPORT RequestId: id\tDuration: 1.23 ms\tBilled Duration: 2 ms\t"
+        b"Memory Size: 128 MB\tMax Memory Used: 17 MB\t",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usage", "suffix", "end"),
+    [
+        ({"init_ms": 5.6789}, "", b"Init Duration: 5.68 ms\t"),
+        ({"init_ms": 0.0}, "", b"Init Duration: 0.00 ms\t"),
+        ({}, "Status: timeout", b"Status: timeout"),
+        ({"init_ms": 1.0}, "Status: timeout", b"Init Duration: 1.00 ms\tStatus: timeout"),
+    ],
+)
+async def test_a_report_ends_with_what_was_special(
+    process: Printing, usage: dict[str, Any], suffix: str, end: bytes
+) -> None:
+    begun(process).report(Usage(wall_ms=1, billed_ms=1, memory_mb=17, **usage), suffix)
+    assert process.log.lines[-1].endswith(b"\tMax Memory Used: 17 MB\t" + end)
+
+
+async def test_what_was_printed_stands_between_start_and_end(process: Printing) -> None:
+    begun(process).put(b"hello\n")
+    process.report()
+    assert [line.split()[0] for line in process.log.lines] == [
+        b"START",
+        b"hello",
+        b"END",
+        b"REPORT",
+    ]
+
+
+async def test_the_tail_is_the_same_without_prefixes(process: Printing) -> None:
+    begun(process).put(b"hello\npartial")
+    tail = process.report()
+    assert tail.splitlines() == process.log.lines
+
+
+async def test_without_being_asked_for_there_is_no_tail(process: Printing) -> None:
+    begun(process, tail=False).put(b"hello\n")
+    assert process.report() == b""
+
+
+async def test_a_tail_does_not_reach_back_to_another_invocation(process: Printing) -> None:
+    begun(process).put(b"first\n")
+    process.report()
+    begun(process).put(b"second\n")
+    assert b"first" not in process.report()
+
+
+@pytest.mark.parametrize("lines", [100, 1000, 20_000])
+async def test_a_tail_is_the_end_of_the_log(process: Printing, lines: int) -> None:
+    begun(process).put_and_drain(b"".join(b"line %d\n" % number for number in range(lines)))
+    whole = b"".join(line + b"\n" for line in [*process.log.lines])
+    tail = process.report()
+    end = b"".join(line + b"\n" for line in process.log.lines)[len(whole) :]
+    assert tail == (whole + end)[-TAIL_BYTES_MAX:]
+
+
+async def test_a_tail_of_one_huge_line_is_bounded(process: Printing) -> None:
+    begun(process).put_and_drain(b"x" * LINE_BYTES_MAX + b"\n")
+    assert len(process.report()) == TAIL_BYTES_MAX
+
+
+async def test_a_note_is_a_line(process: Printing) -> None:
+    begun(process).output.note("it is over")
+    assert process.report().splitlines()[1] == b"it is over"
+
+
+async def test_closing_takes_what_is_still_in_the_pipe(process: Printing) -> None:
+    process.put(b"last words\nand more")
+    process.output.close()
+    assert process.log.lines == [b"last words", b"and more"]
+
+
+async def test_closing_after_the_process_has_exited_takes_its_last_words(
+    process: Printing,
+) -> None:
+    process.put(b"last words\nand more")
+    process.exit()
+    process.output.close()
+    assert process.log.lines == [b"last words", b"and more"]
+
+
+async def test_a_partial_line_before_the_end_of_the_pipe_is_logged(process: Printing) -> None:
+    process.put(b"last words")
+    process.exit()
+    while process.output._fd >= 0:
+        await asyncio.sleep(0)
+    process.output.close()
+    assert process.log.lines == [b"last words"]
+
+
+async def test_closing_twice_is_fine(process: Printing) -> None:
+    process.output.close()
+    process.output.close()
+    assert process.log.lines == []
+
+
+async def test_an_invocation_may_end_after_the_pipe_has(process: Printing) -> None:
+    begun(process).put(b"hello\n")
+    process.exit()
+    assert process.report().splitlines()[1] == b"hello"
