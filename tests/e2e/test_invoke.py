@@ -16,7 +16,7 @@ from tests.e2e.project import BIN, Project, until
 
 HANDLERS = Path(__file__).with_name("handlers.py")
 FUNCTIONS = {
-    "echo": "",
+    "echo": "timeout_s = 60",
     "count": "",
     "where": 'environment = { COLOUR = "blue", OMP_NUM_THREADS = "3" }',
     "fields": "timeout_s = 20\nmemory_mb = 256",
@@ -219,7 +219,7 @@ def test_the_aws_command_line_works(served: Project, tmp_path: Path) -> None:
             "PATH": "/usr/bin:/bin",
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
-            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
             "HOME": str(tmp_path),
         },
         capture_output=True,

@@ -226,8 +226,8 @@ async def test_closing_after_the_process_has_exited_takes_its_last_words(
 async def test_a_partial_line_before_the_end_of_the_pipe_is_logged(process: Printing) -> None:
     process.put(b"last words")
     process.exit()
-    while process.output._fd >= 0:
-        await asyncio.sleep(0)
+    process.output._readable()
+    process.output._readable()
     process.output.close()
     assert process.log.lines == [b"last words"]
 
