@@ -27,7 +27,7 @@ from microfaas.linux import ground, process
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
 from microfaas.linux.machine import Facility
-from microfaas.log import LogFile
+from microfaas.log import LogFile, path_of
 from microfaas.model import MIB, Function, Invocation, Outcome, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.site import Site
@@ -128,7 +128,7 @@ class _Server:
         config = self.config
         stopped = _stop_signal()
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._flush)
+            stack.callback(self._close_logs)
             database = Database(os.path.join(config.data, DATABASE))
             database.open()
             stack.callback(database.close)
@@ -151,7 +151,7 @@ class _Server:
             versions = [await deployer.install(f, self._not_code()) for f in config.functions]
             deployer.prune()
             gateway = Gateway(
-                LambdaApi(invoker, dispatcher, config.address),
+                LambdaApi(invoker, dispatcher.submit, config.address),
                 ControlApi(functions, supervisor, config.address),
                 config.address,
                 drain_s_max=config.drain_s_max,
@@ -264,7 +264,7 @@ class _Server:
 
     def _log_of(self, name: str) -> LogFile:
         if name not in self.logs:
-            path = os.path.join(self.config.data, "logs", f"{name}.log")
+            path = path_of(self.config.data, name)
             self.logs[name] = LogFile(path, self.config.log_mb_max * MIB, self.config.log_files_max)
         return self.logs[name]
 
@@ -272,6 +272,10 @@ class _Server:
         while True:
             await asyncio.sleep(LOG_FLUSH_S)
             self._flush()
+
+    def _close_logs(self) -> None:
+        for log in self.logs.values():
+            log.close()
 
     def _flush(self) -> None:
         for log in self.logs.values():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
-from microfaas.dispatch import Dispatcher
 from microfaas.errors import InvalidRequest, RequestTooLarge
 from microfaas.gateway import faults, names
 from microfaas.gateway.reply import CONTENT_TYPE, Reply
@@ -26,6 +26,10 @@ from microfaas.model import (
 ASYNC_EVENT_BYTES_MAX = 1 * MIB
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
+
+
+# Accepts an event that nobody waits for. Raises TooManyRequests when there is no room.
+Submit = Callable[[Invocation], None]
 
 
 class InvokeCall(NamedTuple):
@@ -53,9 +57,9 @@ class Prepared(NamedTuple):
 class LambdaApi:
     """Answers Invoke and InvokeAsync. Errors are replies as well: only cancellation raises."""
 
-    def __init__(self, invoker: Invoker, dispatcher: Dispatcher, address: Address) -> None:
+    def __init__(self, invoker: Invoker, submit: Submit, address: Address) -> None:
         self._invoker = invoker
-        self._dispatcher = dispatcher
+        self._submit = submit
         self._address = address
         # Checks the syntax and makes nothing of it: the event stays the bytes that came.
         self._check_json = msgspec.json.Decoder(msgspec.Raw).decode
@@ -94,7 +98,7 @@ class LambdaApi:
         if kind == "DryRun":
             return Reply(204, headers, b"")
         # Lambda passes the client's context to synchronous invocations only.
-        self._dispatcher.submit(msgspec.structs.replace(invocation, client_context=b""))
+        self._submit(msgspec.structs.replace(invocation, client_context=b""))
         return Reply(202, headers, b"")
 
     def _prepare(self, call: InvokeCall) -> Prepared:

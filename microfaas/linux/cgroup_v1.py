@@ -95,9 +95,11 @@ class GroupV1:
         return files.field(control, "oom_kill") > 0
 
     def kill(self) -> None:
-        # No new member may appear while the list is walked.
-        files.write(f"{self._directories['pids']}/pids.max", "0")
-        files.kill(self._directories["pids"])
+        # A group of which this hierarchy's part is removed already has no members any more.
+        with contextlib.suppress(FileNotFoundError):
+            # No new member may appear while the list is walked.
+            files.write(f"{self._directories['pids']}/pids.max", "0")
+            files.kill(self._directories["pids"])
 
     def remove(self) -> bool:
         gone = [files.remove(directory) for directory in self._distinct]

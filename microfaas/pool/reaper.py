@@ -44,6 +44,13 @@ class Reaper:
 
     def clear(self) -> None:
         """Clear up whatever is gone by now."""
-        self._leaving = [mortal for mortal in self._leaving if not mortal.close()]
+        self._leaving = [mortal for mortal in self._leaving if not self._close(mortal)]
         if not self._leaving:
             self.work.clear()
+
+    def _close(self, mortal: Mortal) -> bool:
+        try:
+            return mortal.close()
+        except OSError as error:
+            _log.error("cannot clear up after a process: %s", error)
+            return True

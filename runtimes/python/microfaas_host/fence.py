@@ -5,6 +5,7 @@ import os
 import sys
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 MS_NOSUID = 2
 MS_NODEV = 4
 PR_SET_PDEATHSIG = 1
@@ -40,8 +41,13 @@ def join(fds):
 def private_tmp(tmp_mb, keep):
     """A /tmp of one's own; with `keep`, a copy of what loading the module left in the zygote's."""
     old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
-    if _libc.unshare(CLONE_NEWNS) != 0:
+    uid, gid = os.geteuid(), os.getegid()
+    # An ordinary user may change mounts in a user namespace of his own; the zygote's would do,
+    # had executing the host not taken its capabilities away.
+    if _libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
         raise _os_error("unshare")
+    if uid:
+        _map_self(uid, gid)
     options = "mode=1777,size={}m".format(tmp_mb).encode()
     if _libc.mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV, options) != 0:
         raise _os_error("mount /tmp")
@@ -51,6 +57,17 @@ def private_tmp(tmp_mb, keep):
         source = "/proc/self/fd/{}/".format(old)
         shutil.copytree(source, "/tmp", symlinks=True, dirs_exist_ok=True)
         os.close(old)
+
+
+def _map_self(uid, gid):
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", "{0} {0} 1".format(uid)),
+        ("gid_map", "{0} {0} 1".format(gid)),
+    ):
+        fd = os.open("/proc/self/" + name, os.O_WRONLY)
+        os.write(fd, text.encode())
+        os.close(fd)
 
 
 def reseed():

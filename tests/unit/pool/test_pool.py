@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from microfaas.pool.loading import InitFailed
 from microfaas.pool.pool import Pool
 from microfaas.pool.reaper import Reaper
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 FAULT = InitFailed(Status.INIT, b'{"errorType": "ImportError"}')
 
 
@@ -71,16 +71,45 @@ class FakeZygote:
 
 
 @dataclass
+class Site:
+    """Where the directories that a function mounts are what they are."""
+
+    now: list[Any] = field(default_factory=list)
+
+    def mounted(self, _: Version) -> list[Any]:
+        return list(self.now)
+
+
+class ImpatientPool(Pool):
+    """Ends a broken test; no test waits that long."""
+
+    async def lease(self) -> Any:
+        async with asyncio.timeout(PATIENCE_S):
+            return await super().lease()
+
+
+@dataclass
+class Tasks:
+    """A task group that may be left in another task than it was entered, as fixtures are."""
+
+    running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def create_task(self, work: Coroutine[Any, Any, None]) -> None:
+        self.running.append(asyncio.create_task(work))
+
+
+@dataclass
 class World:
     """A pool, and what happens behind it."""
 
-    tasks: asyncio.TaskGroup
+    tasks: Any
     gate: asyncio.Event
     zygotes: list[FakeZygote] = field(default_factory=list)
     init_faults: list[Exception] = field(default_factory=list)
     spawn_faults: list[Exception] = field(default_factory=list)
     affordable: int = 1000
     reaper: Reaper = field(default_factory=Reaper)
+    site: Any = field(default_factory=Site)
 
     async def start_zygote(self, *_: object) -> FakeZygote:
         await asyncio.sleep(0)
@@ -100,8 +129,7 @@ class World:
             isolation=isolation,  # type: ignore[arg-type]
         )
         version = Version(function=function, code_dir="", code_sha256="0" * 64)
-        site: Any = None
-        return Pool(site, version, self.tasks, self.reaper, lambda _: self.affordable)
+        return ImpatientPool(self.site, version, self.tasks, self.reaper, lambda _: self.affordable)
 
 
 @pytest.fixture
@@ -110,11 +138,11 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     gate.set()
     # The reserve is looked at in the loop's next turn: no test waits for a moment to pass.
     monkeypatch.setattr(pool_module, "RESERVE_S", 0)
-    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
-        made = World(tasks, gate)
-        monkeypatch.setattr(pool_module, "start_zygote", made.start_zygote)
-        yield made
-        gate.set()
+    made = World(Tasks(), gate)
+    monkeypatch.setattr(pool_module, "start_zygote", made.start_zygote)
+    yield made
+    gate.set()
+    await asyncio.gather(*made.tasks.running)
 
 
 async def settle() -> None:
@@ -407,6 +435,36 @@ async def test_the_zygote_is_retired_when_nothing_uses_it(world: World) -> None:
     pool.release(instance)
     pool.retire(float("inf"))
     assert pool.zygote is None
+
+
+async def test_a_mounted_directory_that_was_made_anew_has_all_started_afresh(
+    world: World,
+) -> None:
+    pool = world.pool()
+    instance = await pool.lease()
+    pool.release(instance)
+    await settle()
+    world.site.now = [(1, 2)]
+    pool.renew()
+    assert pool.idle == []
+    assert pool.zygote is None
+
+
+async def test_what_is_mounted_still_leaves_all_as_it_is(world: World) -> None:
+    pool = world.pool()
+    instance = await pool.lease()
+    pool.release(instance)
+    await settle()
+    pool.renew()
+    assert pool.idle == [instance]
+
+
+async def test_what_runs_is_not_renewed(world: World) -> None:
+    pool = world.pool()
+    await pool.lease()
+    world.site.now = [(1, 2)]
+    pool.renew()
+    assert pool.zygote is world.zygotes[0]
 
 
 async def test_what_is_over_is_ended_with_the_pool(world: World) -> None:

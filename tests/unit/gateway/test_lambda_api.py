@@ -1,0 +1,258 @@
+"""Lambda's Invoke without HTTP: what a call becomes, and what comes back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from microfaas.errors import MachineError, TooManyRequests
+from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi
+from microfaas.gateway.reply import Reply
+from microfaas.model import (
+    CLIENT_CONTEXT_BYTES_MAX,
+    EVENT_BYTES_MAX,
+    Address,
+    Invocation,
+    Outcome,
+    Status,
+)
+from microfaas.testing import FakeInvoker, echo
+
+ERROR = Outcome(status=Status.ERROR, payload=b'{"errorType": "E"}', version="7")
+
+
+@dataclass
+class Submitted:
+    """A dispatcher that keeps what it is given."""
+
+    invocations: list[Invocation] = field(default_factory=list)
+    fault: Exception | None = None
+
+    def submit(self, invocation: Invocation) -> None:
+        if self.fault:
+            raise self.fault
+        self.invocations.append(invocation)
+
+
+@dataclass
+class World:
+    """The API between a fake invoker and a fake dispatcher."""
+
+    invoker: FakeInvoker
+    dispatcher: Submitted
+    api: LambdaApi
+
+    async def call(self, body: bytes = b"{}", **fields: Any) -> Reply:
+        prepared = self.api.prepare(InvokeCall(**{"raw_name": "f", **fields}))
+        return prepared if isinstance(prepared, Reply) else await self.api.invoke(prepared, body)
+
+    @property
+    def seen(self) -> Invocation:
+        (invocation,) = self.invoker.invocations
+        return invocation
+
+
+@pytest.fixture
+def world() -> World:
+    invoker, dispatcher = FakeInvoker({"f": echo}), Submitted()
+    other: Any = dispatcher
+    return World(invoker, dispatcher, LambdaApi(invoker, other, Address()))
+
+
+def answering(world: World, outcome: Outcome | Exception) -> World:
+    async def answer(_: Invocation) -> Outcome:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    world.invoker.functions = {"f": answer}
+    return world
+
+
+def encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+async def test_the_event_arrives_as_the_bytes_that_came(world: World) -> None:
+    body = b' {"a" : 1.0, "b":"\\u00e9\xc3\xa9"} '
+    reply = await world.call(body)
+    assert world.seen.event == body
+    assert (reply.status, reply.body) == (200, body)
+
+
+async def test_a_result_has_the_headers_of_lambda(world: World) -> None:
+    reply = await world.call(trace_id="Root=1-2-3")
+    assert list(reply.headers.items()) == [
+        ("Content-Type", "application/json"),
+        ("x-amzn-RequestId", world.seen.request_id),
+        ("X-Amz-Executed-Version", "$LATEST"),
+        ("X-Amzn-Trace-Id", "Root=1-2-3"),
+    ]
+
+
+async def test_an_error_of_the_function_is_a_reply_with_a_header(world: World) -> None:
+    reply = await answering(world, ERROR).call()
+    assert (reply.status, reply.body) == (200, ERROR.payload)
+    assert reply.headers["X-Amz-Function-Error"] == "Unhandled"
+    assert reply.headers["X-Amz-Executed-Version"] == "7"
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
+async def test_every_bad_end_is_an_unhandled_error(world: World, status: Status) -> None:
+    reply = await answering(world, Outcome(status=status, payload=b"{}")).call()
+    assert (reply.status, reply.headers["X-Amz-Function-Error"]) == (200, "Unhandled")
+
+
+async def test_each_call_has_a_request_id_of_its_own(world: World) -> None:
+    ids = {(await world.call()).headers["x-amzn-RequestId"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+async def test_a_trace_id_is_made_when_none_came(world: World) -> None:
+    reply = await world.call()
+    assert reply.headers["X-Amzn-Trace-Id"] == world.seen.trace_id
+    assert world.seen.trace_id.startswith("Root=1-")
+
+
+@pytest.mark.parametrize("qualifier", ["$LATEST", ""])
+async def test_the_qualifier_goes_along(world: World, qualifier: str) -> None:
+    await world.call(qualifier=qualifier)
+    assert world.seen.qualifier == qualifier
+
+
+@pytest.mark.parametrize("body", [b"{", b"nope", b"{} {}", b"'a'", b"\xef\xbb\xbf{"])
+async def test_a_body_that_is_not_json_is_refused(world: World, body: bytes) -> None:
+    reply = await world.call(body)
+    assert reply.status == 400
+    assert reply.headers["x-amzn-ErrorType"] == "InvalidRequestContentException"
+    assert json.loads(reply.body)["message"].startswith("Could not parse request body into json: ")
+    assert world.invoker.invocations == []
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"1", b'"x"', b"[]", b" {}\n"])
+async def test_any_json_and_nothing_at_all_are_events(world: World, body: bytes) -> None:
+    assert (await world.call(body)).status == 200
+    assert world.seen.event == body
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [("RequestResponse", EVENT_BYTES_MAX), ("Event", ASYNC_EVENT_BYTES_MAX)]
+)
+async def test_an_event_up_to_the_limit_is_taken(world: World, kind: str, limit: int) -> None:
+    body = b'"' + b"x" * (limit - 2) + b'"'
+    assert (await world.call(body, invocation_type=kind)).status < 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [("RequestResponse", EVENT_BYTES_MAX), ("Event", ASYNC_EVENT_BYTES_MAX)]
+)
+async def test_an_event_over_the_limit_is_refused(world: World, kind: str, limit: int) -> None:
+    reply = await world.call(b'"' + b"x" * (limit - 1) + b'"', invocation_type=kind)
+    assert reply.status == 413
+    assert f"smaller than {limit} bytes" in json.loads(reply.body)["message"]
+
+
+async def test_an_event_for_later_is_accepted_and_not_run(world: World) -> None:
+    reply = await world.call(b'{"a":1}', invocation_type="Event", trace_id="Root=1")
+    assert (reply.status, reply.body) == (202, b"")
+    (submitted,) = world.dispatcher.invocations
+    assert (submitted.event, submitted.trace_id) == (b'{"a":1}', "Root=1")
+    assert reply.headers == {"x-amzn-RequestId": submitted.request_id}
+    assert world.invoker.invocations == []
+
+
+async def test_a_client_context_does_not_go_with_an_event_for_later(world: World) -> None:
+    await world.call(invocation_type="Event", client_context=encoded({"custom": {}}))
+    assert world.dispatcher.invocations[0].client_context == b""
+
+
+async def test_a_full_queue_is_told(world: World) -> None:
+    world.dispatcher.fault = TooManyRequests("ConcurrentInvocationLimitExceeded")
+    assert (await world.call(invocation_type="Event")).status == 429
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event", "DryRun"])
+async def test_an_unknown_function_is_not_found(world: World, kind: str) -> None:
+    reply = await world.call(raw_name="nobody", invocation_type=kind)
+    assert reply.status == 404
+    assert json.loads(reply.body)["Message"].endswith(":function:nobody:$LATEST")
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event", "DryRun"])
+async def test_an_unknown_qualifier_is_not_found(world: World, kind: str) -> None:
+    assert (await world.call(qualifier="PROD", invocation_type=kind)).status == 404
+
+
+async def test_a_dry_run_runs_nothing(world: World) -> None:
+    reply = await world.call(invocation_type="DryRun")
+    assert (reply.status, reply.body) == (204, b"")
+    assert world.invoker.invocations == world.dispatcher.invocations == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"invocation_type": "event"}, "'event' at 'invocationType'"),
+        ({"log_type": "All"}, "'All' at 'logType'"),
+    ],
+)
+async def test_an_unknown_choice_is_refused_by_name(
+    world: World, fields: dict[str, str], what: str
+) -> None:
+    reply = await world.call(**fields)
+    assert (reply.status, reply.headers["x-amzn-ErrorType"]) == (400, "ValidationException")
+    assert what in json.loads(reply.body)["message"]
+
+
+async def test_the_tail_of_the_log_comes_when_asked_for(world: World) -> None:
+    reply = await world.call(log_type="Tail")
+    assert world.seen.tail
+    assert base64.b64decode(reply.headers["X-Amz-Log-Result"]) == b"echoed\n"
+
+
+@pytest.mark.parametrize("log_type", ["", "None"])
+async def test_the_tail_of_the_log_does_not_come_unasked(world: World, log_type: str) -> None:
+    reply = await world.call(log_type=log_type)
+    assert not world.seen.tail
+    assert "X-Amz-Log-Result" not in reply.headers
+
+
+async def test_a_client_context_arrives_as_the_json_inside(world: World) -> None:
+    await world.call(client_context=encoded({"custom": {"a": "é"}}))
+    assert json.loads(world.seen.client_context) == {"custom": {"a": "é"}}
+
+
+@pytest.mark.parametrize("text", ["%%%", "e30", encoded([1]), encoded(1), "e30=\u00e9", "/w=="])
+async def test_a_malformed_client_context_is_refused(world: World, text: str) -> None:
+    reply = await world.call(client_context=text)
+    assert reply.status == 400
+    assert reply.headers["x-amzn-ErrorType"] == "InvalidRequestContentException"
+
+
+async def test_a_client_context_that_is_too_large_is_refused(world: World) -> None:
+    text = encoded({"custom": "x" * CLIENT_CONTEXT_BYTES_MAX})
+    reply = await world.call(client_context=text)
+    assert f"no more than {CLIENT_CONTEXT_BYTES_MAX} bytes" in json.loads(reply.body)["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TooManyRequests("ConcurrentInvocationLimitExceeded"), 429),
+        (MachineError("no room"), 500),
+        (RuntimeError("a bug"), 500),
+    ],
+)
+async def test_what_goes_wrong_is_a_reply(world: World, error: Exception, status: int) -> None:
+    assert (await answering(world, error).call()).status == status
+
+
+async def test_what_was_prepared_once_serves_any_number_of_bodies(world: World) -> None:
+    prepared = world.api.prepare(InvokeCall("f"))
+    assert not isinstance(prepared, Reply)
+    replies = [await world.api.invoke(prepared, b"%d" % number) for number in range(3)]
+    assert [reply.body for reply in replies] == [b"0", b"1", b"2"]
