@@ -66,8 +66,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     number: str = LATEST
 
     @property
-    def key(self) -> str:
-        return f"{self.function.name}@{self.code_sha256[:12]}"
+    def key(self) -> tuple[str, str]:
+        return self.function.name, self.code_sha256
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,12 +115,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an invocation ended: Lambda's payload for the caller, and what it took."""
+    """How an invocation ended: Lambda's payload for the caller.
+
+    `error_type` is set when it was the platform that ended it. `log_tail` is there when it was
+    asked for.
+    """
 
     status: Status
     payload: bytes
-    usage: Usage = Usage()
     version: str = LATEST
+    error_type: str = ""
+    wall_s: float = 0.0
     log_tail: bytes = b""
 
     @property

@@ -141,7 +141,9 @@ class Gateway:
     def _respond(self, reply: Reply) -> web.Response:
         response = web.Response(status=reply.status, body=reply.body or None)
         response.headers.clear()
-        response.headers.update(headers(reply, self._clock.date()))
+        for line in headers(reply, self._clock.date()).splitlines():
+            name, _, value = line.partition(": ")
+            response.headers[name] = value
         return response
 
 

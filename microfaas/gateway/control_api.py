@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.gateway.reply import JSON, Reply
 from microfaas.model import Address
 from microfaas.pool.pool import Pool
 from microfaas.pool.supervisor import Supervisor
@@ -62,4 +62,4 @@ def _processes(pool: Pool) -> dict[str, object]:
 
 def _json(value: object, request_id: str) -> Reply:
     body = json.dumps(value).encode()
-    return Reply(200, {"x-amzn-RequestId": request_id, "Content-Type": CONTENT_TYPE}, body)
+    return Reply(200, f"x-amzn-RequestId: {request_id}\r\n{JSON}", body)

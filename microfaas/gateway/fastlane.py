@@ -33,7 +33,6 @@ _METHOD = b"POST "
 _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
 _HEAD_END = b"\r\n\r\n"
-_HEADER_LINE = "%s: %s".__mod__
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
 
 
@@ -77,7 +76,7 @@ class FastLane(asyncio.Protocol):
         # While the rest of a body is on its way: what came so far, and how much is missing.
         self._pieces: list[bytes] = []
         self._missing = 0
-        self._head = Head(b"", 0, Reply(0, {}, b""))
+        self._head = Head(b"", 0, Reply(0, "", b""))
         # One task serves all requests of the connection: a task for each would cost more than
         # parsing it. It waits for the next one in `_next`.
         self._task: asyncio.Task[None] | None = None
@@ -265,15 +264,14 @@ class FastLane(asyncio.Protocol):
             transport.close()
 
     def _write(self, reply: Reply) -> None:
-        fields = headers(reply, self._lane.clock.date())
-        lines = "\r\n".join(map(_HEADER_LINE, fields.items()))
-        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n\r\n".encode("latin-1")
+        lines = headers(reply, self._lane.clock.date())
+        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n".encode("latin-1")
         assert self._transport is not None
         self._transport.write(head + reply.body)
 
     def _refuse(self, status: int, kind: str, text: str) -> None:
         if self._transport is not None:
-            closing = {"Connection": "close"}
+            closing = "Connection: close\r\n"
             self._write(faults.reply(status, kind, text, new_request_id(), headers=closing))
             self._transport.close()
 

@@ -13,7 +13,7 @@ from microfaas.errors import (
     ShuttingDown,
     TooManyRequests,
 )
-from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.gateway.reply import JSON, Reply
 from microfaas.model import Address
 
 _log = logging.getLogger("microfaas.gateway")
@@ -50,7 +50,7 @@ def reply(
     message: str,
     request_id: str,
     extra: dict[str, str] | None = None,
-    headers: dict[str, str] | None = None,
+    headers: str = "",
 ) -> Reply:
     """An error body in AWS's shape, its type also in the header that SDKs read."""
     who = "User" if status < 500 else "Service"
@@ -58,12 +58,7 @@ def reply(
     body = json.dumps({**(extra or {}), "Type": who, key: message}, separators=(",", ":"))
     return Reply(
         status,
-        {
-            "x-amzn-RequestId": request_id,
-            "x-amzn-ErrorType": kind,
-            **(headers or {}),
-            "Content-Type": CONTENT_TYPE,
-        },
+        f"x-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: {kind}\r\n{headers}{JSON}",
         body.encode(),
     )
 
@@ -75,5 +70,5 @@ def _throttled(error: TooManyRequests, request_id: str) -> Reply:
         str(error),
         request_id,
         extra={"Reason": error.reason},
-        headers={"Retry-After": str(error.retry_after_s)},
+        headers=f"Retry-After: {error.retry_after_s}\r\n",
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from microfaas.errors import InvalidRequest, RequestTooLarge
 from microfaas.gateway import faults, names
-from microfaas.gateway.reply import CONTENT_TYPE, Reply
+from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import Invoker, new_request_id
 from microfaas.model import (
     CLIENT_CONTEXT_BYTES_MAX,
@@ -21,6 +21,7 @@ from microfaas.model import (
     Address,
     Invocation,
     Outcome,
+    Status,
 )
 
 ASYNC_EVENT_BYTES_MAX = 1 * MIB
@@ -94,7 +95,7 @@ class LambdaApi:
     def _accept(self, invocation: Invocation, kind: str) -> Reply:
         """Event and DryRun: nobody waits for a result."""
         self._invoker.check(invocation.function, invocation.qualifier)
-        headers = {"x-amzn-RequestId": invocation.request_id}
+        headers = f"x-amzn-RequestId: {invocation.request_id}\r\n"
         if kind == "DryRun":
             return Reply(204, headers, b"")
         # Lambda passes the client's context to synchronous invocations only.
@@ -134,16 +135,15 @@ class LambdaApi:
 
 def succeeded(outcome: Outcome, invocation: Invocation) -> Reply:
     """The reply to a RequestResponse invoke that ran, however it ended."""
-    headers = {
-        "Content-Type": CONTENT_TYPE,
-        "x-amzn-RequestId": invocation.request_id,
-        "X-Amz-Executed-Version": outcome.version,
-        "X-Amzn-Trace-Id": invocation.trace_id,
-    }
-    if not outcome.ok:
-        headers["X-Amz-Function-Error"] = "Unhandled"
+    headers = (
+        f"{JSON}x-amzn-RequestId: {invocation.request_id}\r\n"
+        f"X-Amz-Executed-Version: {outcome.version}\r\n"
+        f"X-Amzn-Trace-Id: {invocation.trace_id}\r\n"
+    )
+    if outcome.status is not Status.OK:
+        headers += "X-Amz-Function-Error: Unhandled\r\n"
     if invocation.tail:
-        headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
+        headers += f"X-Amz-Log-Result: {base64.b64encode(outcome.log_tail).decode()}\r\n"
     return Reply(200, headers, outcome.payload)
 
 

@@ -6,14 +6,14 @@ import time
 from email.utils import formatdate
 from typing import NamedTuple
 
-CONTENT_TYPE = "application/json"
+JSON = "Content-Type: application/json\r\n"
 
 
 class Reply(NamedTuple):
-    """Status, headers in the order they are written, body."""
+    """Status, headers as they are written (each line with its end), body."""
 
     status: int
-    headers: dict[str, str]
+    headers: str
     body: bytes
 
 
@@ -32,9 +32,7 @@ class Clock:
         return self._text
 
 
-def headers(reply: Reply, date: str) -> dict[str, str]:
+def headers(reply: Reply, date: str) -> str:
     """All headers of a reply. 204 has no body, so it has no length either."""
-    made = {"Date": date, **reply.headers}
-    if reply.status != 204:
-        made["Content-Length"] = str(len(reply.body))
-    return made
+    length = "" if reply.status == 204 else f"Content-Length: {len(reply.body)}\r\n"
+    return f"Date: {date}\r\n{reply.headers}{length}"

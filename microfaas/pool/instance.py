@@ -57,7 +57,11 @@ class Instance:
         return not (self.channel.closed or self.exited.done())
 
     async def run(self, invocation: Invocation) -> Outcome:
-        """Run the handler with the event; whatever goes wrong inside is in the outcome."""
+        """Run the handler with the event; whatever goes wrong inside is in the outcome.
+
+        `settle` must follow. It is apart because the caller can have its reply before the books
+        are made up.
+        """
         timeout_s = self.version.function.limits.timeout_s
         self._output.begin(invocation.request_id, self.version.number, invocation.tail)
         started = time.monotonic()
@@ -70,16 +74,37 @@ class Instance:
         except ChannelClosed as closed:
             wall_s = time.monotonic() - started
             status, failure = await self._post_mortem(invocation.request_id, closed.fault)
-            return self._finish(invocation, wall_s, status, failure.payload(), failure)
+            return self._outcome(status, failure.payload(), wall_s, failure.kind)
         finally:
             self._deadline = math.inf
         wall_s = time.monotonic() - started
         payload = message["payload"]
         if len(payload) > RESULT_BYTES_MAX:
             failure = failures.too_large(RESULT_BYTES_MAX)
-            return self._finish(invocation, wall_s, Status.ERROR, failure.payload(), failure)
+            return self._outcome(Status.ERROR, failure.payload(), wall_s, failure.kind)
         status = Status.OK if message["kind"] == "result" else Status.ERROR
-        return self._finish(invocation, wall_s, status, payload)
+        return self._outcome(status, payload, wall_s)
+
+    def settle(self, request_id: str, outcome: Outcome) -> tuple[Usage, bytes]:
+        """What the invocation took; writes the end of its log and gives the log's tail."""
+        cpu_us = self.sandbox.cpu_us()
+        wall_ms = outcome.wall_s * 1000
+        usage = Usage(
+            wall_ms=wall_ms,
+            billed_ms=max(1, math.ceil(wall_ms)),
+            cpu_ms=max(0, cpu_us - self._cpu_us) / 1000,
+            memory_mb=self.sandbox.memory_peak_mb(),
+            init_ms=self.init_ms,
+        )
+        self._cpu_us = cpu_us
+        self.init_ms = None
+        memory_mb = self.version.function.limits.memory_mb
+        suffix = _suffix(outcome) if outcome.error_type else ""
+        return usage, self._output.end(request_id, usage, memory_mb, suffix)
+
+    def show_start(self) -> None:
+        """What takes long should be seen in the log while it runs."""
+        self._output.show_start()
 
     def kill(self) -> None:
         """End it and everything it started, now."""
@@ -154,39 +179,20 @@ class Instance:
         self._output.note(failure.message)
         return Status.EXIT, failure
 
-    def _finish(
-        self,
-        invocation: Invocation,
-        wall_s: float,
-        status: Status,
-        payload: bytes,
-        failure: Failure | None = None,
+    def _outcome(
+        self, status: Status, payload: bytes, wall_s: float, error_type: str = ""
     ) -> Outcome:
-        cpu_us = self.sandbox.cpu_us()
-        usage = Usage(
-            wall_ms=wall_s * 1000,
-            billed_ms=max(1, math.ceil(wall_s * 1000)),
-            cpu_ms=max(0, cpu_us - self._cpu_us) / 1000,
-            memory_mb=self.sandbox.memory_peak_mb(),
-            init_ms=self.init_ms,
-        )
-        self._cpu_us = cpu_us
-        self.init_ms = None
-        memory_mb = self.version.function.limits.memory_mb
-        tail = self._output.end(invocation.request_id, usage, memory_mb, _suffix(status, failure))
         return Outcome(
             status=status,
             payload=payload,
-            usage=usage,
             version=self.version.number,
-            log_tail=tail,
+            error_type=error_type,
+            wall_s=wall_s,
         )
 
 
-def _suffix(status: Status, failure: Failure | None) -> str:
+def _suffix(outcome: Outcome) -> str:
     """What Lambda appends to REPORT when the platform ended the invocation."""
-    if failure is None:
-        return ""
-    if status is Status.TIMEOUT:
+    if outcome.status is Status.TIMEOUT:
         return "Status: timeout"
-    return f"Status: error\tError Type: {failure.kind}"
+    return f"Status: error\tError Type: {outcome.error_type}"

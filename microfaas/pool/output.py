@@ -31,16 +31,22 @@ class Output:
         self._name = name
         self._partial = b""
         self._tail: bytearray | None = None
+        # START is written with what follows it, which mostly is END: one write instead of two.
+        self._start = ""
         os.set_blocking(read_fd, False)
         self._loop.add_reader(read_fd, self._readable)
 
     def begin(self, request_id: str, version: str, keep_tail: bool) -> None:
         """An invocation starts here."""
-        self._tail = bytearray() if keep_tail else None
-        start = f"START RequestId: {request_id} Version: {version}"
-        self._log.write(f"{stamp(time.time())} {self._name}\t{start}\n".encode())
-        if self._tail is not None:
-            self._tail += f"{start}\n".encode()
+        start = f"START RequestId: {request_id} Version: {version}\n"
+        self._tail = bytearray(start.encode()) if keep_tail else None
+        self._start = f"{stamp(time.time())} {self._name}\t{start}"
+
+    def show_start(self) -> None:
+        """Write START, if it is not written: the invocation prints, or takes its time."""
+        if self._start:
+            self._log.write(self._start.encode())
+            self._start = ""
 
     def note(self, text: str) -> None:
         """A line of the platform's."""
@@ -58,7 +64,8 @@ class Output:
             f"Max Memory Used: {usage.memory_mb} MB\t{init}{suffix}"
         )
         prefix = f"{stamp(time.time())} {self._name}\t"
-        self._log.write(f"{prefix}{end}\n{prefix}{report}\n".encode())
+        self._log.write(f"{self._start}{prefix}{end}\n{prefix}{report}\n".encode())
+        self._start = ""
         if self._tail is not None:
             self._tail += f"{end}\n{report}\n".encode()
         return bytes(self._tail[-TAIL_BYTES_MAX:]) if self._tail is not None else b""
@@ -110,6 +117,7 @@ class Output:
         return len(data)
 
     def _line(self, line: bytes) -> None:
+        self.show_start()
         self._log.write(f"{stamp(time.time())} {self._name}\t".encode() + line + b"\n")
         if self._tail is not None:
             self._tail += line + b"\n"

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 
-from microfaas.errors import FunctionNotFound
 from microfaas.model import MIB, Version
 from microfaas.pool.instance import Instance
 from microfaas.pool.pool import Pool
@@ -28,7 +27,7 @@ class Supervisor:
         self._budget_mb = memory_budget_mb
         self._tasks = tasks
         self._reaper = Reaper()
-        self._current: dict[str, Pool] = {}  # by Version.key
+        self._current: dict[tuple[str, str], Pool] = {}  # by Version.key
         self._retired: list[Pool] = []
         self._leased: dict[Instance, Pool] = {}
         self._starved: set[Pool] = set()
@@ -51,12 +50,18 @@ class Supervisor:
             pool.drain()
             self._retired.append(pool)
 
+    def lease_now(self, version: Version) -> Instance | None:
+        """An idle instance for one invocation, if there is one; `release` takes it back."""
+        pool = self._current[version.key]
+        instance = pool.lease_now()
+        if instance is not None:
+            self._leased[instance] = pool
+        return instance
+
     async def lease(self, version: Version) -> Instance:
-        """An instance for one invocation; `release` takes it back. Raises as Pool.lease does."""
-        pool = self._current.get(version.key)
-        if pool is None:
-            raise FunctionNotFound(version.function.name, version.number)
-        instance = pool.lease_now() or await pool.lease()
+        """An instance, when there is one. Raises as Pool.lease does."""
+        pool = self._current[version.key]
+        instance = await pool.lease()
         self._leased[instance] = pool
         return instance
 
@@ -98,6 +103,7 @@ class Supervisor:
             pool.retire(now - pool.version.function.limits.idle_s_max)
             pool.renew()
             for instance in pool.busy:
+                instance.show_start()
                 if instance.sandbox.sampled:
                     instance.sandbox.sample(pool.limit_mb * MIB)
         for pool in [pool for pool in self._retired if pool.drained]:

@@ -37,13 +37,10 @@ class Channel:
         self._waiter: asyncio.Future[Message] | None = None
         self._unsent: deque[memoryview] = deque()
         self._closed: ChannelClosed | None = None
+        self.closed = False
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
         self._loop.add_reader(read_fd, self._readable)
-
-    @property
-    def closed(self) -> bool:
-        return self._closed is not None
 
     def send(self, message: Message) -> None:
         """Queue `message`; the pipe takes it now or as the host reads."""
@@ -51,23 +48,23 @@ class Channel:
         if self._closed is None:
             self._write(encode(message))
 
-    async def receive(self) -> Message:
-        """The next message. Raises ChannelClosed when there will be none."""
+    def receive(self) -> asyncio.Future[Message]:
+        """The next message, to be awaited; ChannelClosed when there will be none."""
+        waiter = self._loop.create_future()
         if self._arrived:
-            return self._arrived.popleft()
-        if self._closed is not None:
-            raise ChannelClosed(self._closed.fault)
-        self._waiter = self._loop.create_future()
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = None
+            waiter.set_result(self._arrived.popleft())
+        elif self._closed is not None:
+            waiter.set_exception(self._closed)
+        else:
+            self._waiter = waiter
+        return waiter
 
     def close(self, fault: str = "") -> None:
         """Close both ends; whoever waits gets ChannelClosed."""
         if self._closed is not None:
             return
         self._closed = ChannelClosed(fault)
+        self.closed = True
         self._loop.remove_reader(self._read_fd)
         if self._unsent:
             self._loop.remove_writer(self._write_fd)

@@ -7,7 +7,7 @@ whatever is malformed is a ProtocolError.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -55,17 +55,15 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that `data` completes."""
+    def feed(self, data: bytes) -> Sequence[Message]:
+        """The messages that `data` completes."""
         if not self._buffer and len(data) >= _HEADER_BYTES:
             # Nearly always one read is one frame: take it without copying it into the buffer.
             (length,) = _unpack_length(data)
             if len(data) == _HEADER_BYTES + length:
-                yield decode_body(data[_HEADER_BYTES:])
-                return
+                return (decode_body(data[_HEADER_BYTES:]),)
         self._buffer += data
-        while (body := self._cut()) is not None:
-            yield decode_body(body)
+        return [decode_body(body) for body in iter(self._cut, None)]
 
     def _cut(self) -> bytes | None:
         buffer = self._buffer

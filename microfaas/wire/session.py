@@ -46,11 +46,11 @@ RECEIVE: dict[tuple[State, str], State] = {
 }
 
 # What a message must carry, besides its kind.
-FIELDS: dict[str, dict[str, type]] = {
-    "ready": {"protocol": int, "pid": int},
-    "loaded": {"forkable": bool, "why": str},
-    "result": {"id": str, "payload": bytes},
-    "error": {"id": str, "type": str, "payload": bytes},
+FIELDS: dict[str, tuple[tuple[str, type], ...]] = {
+    "ready": (("protocol", int), ("pid", int)),
+    "loaded": (("forkable", bool), ("why", str)),
+    "result": (("id", str), ("payload", bytes)),
+    "error": (("id", str), ("type", str), ("payload", bytes)),
 }
 
 
@@ -78,7 +78,7 @@ class Session:
         state = RECEIVE.get((self.state, kind))
         if state is None:
             raise ProtocolError(f"cannot accept {kind!r} from a host that is {self.state.value}")
-        for name, wanted in FIELDS[kind].items():
+        for name, wanted in FIELDS[kind]:
             if type(message.get(name)) is not wanted:
                 raise ProtocolError(
                     f"cannot accept {kind!r}: field {name!r} is not {wanted.__name__}"

@@ -151,8 +151,7 @@ async def listening(*, fast: bool) -> AsyncIterator[Lane]:
     names = ("fail", "busy", "broken", "large", "slow")
     invoker = FakeInvoker({"echo": echo, **{name: getattr(functions, name) for name in names}})
     address = Address(region="us-east-1")
-    dispatcher: Any = submitted
-    api = LambdaApi(invoker, dispatcher, address)
+    api = LambdaApi(invoker, submitted.submit, address)
     gateway = Gateway(api, Health(), address, drain_s_max=PATIENCE_S, fast=fast)
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

@@ -1,5 +1,6 @@
 """Failures in Lambda's shape: errorMessage, errorType, requestId, stackTrace."""
 
+import contextlib
 import json
 import sys
 import traceback
@@ -41,7 +42,5 @@ def log(kind, message, stack):
     if stack:
         lines.append("Traceback (most recent call last):")
         lines.extend(line.rstrip("\n").replace("  ", "\u00a0\u00a0") for line in stack)
-    try:
+    with contextlib.suppress(OSError, ValueError):  # a function may have closed its stdout
         print("\n".join(lines), flush=True)
-    except (OSError, ValueError):
-        pass  # a function may have closed its stdout

@@ -59,8 +59,7 @@ class World:
 @pytest.fixture
 def world() -> World:
     invoker, dispatcher = FakeInvoker({"f": echo}), Submitted()
-    other: Any = dispatcher
-    return World(invoker, dispatcher, LambdaApi(invoker, other, Address()))
+    return World(invoker, dispatcher, LambdaApi(invoker, dispatcher.submit, Address()))
 
 
 def answering(world: World, outcome: Outcome | Exception) -> World:
