@@ -39,7 +39,7 @@ class Step:
 def decide(attempts: int, refusals: int, outcome: Outcome | None) -> Step:
     """`attempts` were run, the last with `outcome`; None means it was refused, not run."""
     if outcome is None:
-        return Step("retry", min(BUSY_DELAY_S * 2.0**refusals, BUSY_DELAY_S_MAX))
+        return Step("retry", min(BUSY_DELAY_S * 2.0 ** min(refusals, 16), BUSY_DELAY_S_MAX))
     if outcome.ok:
         return Step("done")
     if attempts >= ATTEMPTS_MAX:
@@ -91,6 +91,10 @@ class Dispatcher:
                 outcome, attempts = await self.deliver(invocation)
             except MicrofaasError as error:
                 _log.error("event %s is lost: %s", invocation.request_id, error)
+                continue
+            except Exception:
+                # A fault of ours; the other events must not pay for it.
+                _log.exception("event %s is lost", invocation.request_id)
                 continue
             if not outcome.ok:
                 _log.error(

@@ -47,7 +47,7 @@ from microfaas.triggers.watching import Watcher, changes
 DATABASE = "microfaas.db"
 LOCK = "lock"
 # How long what the functions print may stay in memory before it is written.
-LOG_FLUSH_S = 0.1
+LOG_FLUSH_S = 0.2
 MEMORY_BUDGET_SHARE = 0.75
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 

@@ -59,6 +59,7 @@ class Gateway:
             self._app(),
             handle_signals=False,
             access_log=None,
+            auto_decompress=False,  # nobody asked for it, and a small body could become a large one
             keepalive_timeout=KEEPALIVE_S,
             shutdown_timeout=drain_s_max,
         )
@@ -115,10 +116,7 @@ class Gateway:
 
     async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
         body = await _body(request)
-        prepared = self._lambda_api.prepare(call)
-        if isinstance(prepared, Reply):
-            return prepared
-        return await self._lambda_api.invoke(prepared, body)
+        return await self._lambda_api.invoke(self._lambda_api.prepare(call), body)
 
     async def _functions(self, _: web.Request) -> web.StreamResponse:
         return self._respond(self._control_api.functions(new_request_id()))
@@ -135,13 +133,17 @@ class Gateway:
             text = f"cannot {request.method} {request.path}: {error.reason}"
             kind = "UnknownOperationException"
             return self._respond(faults.reply(error.status, kind, text, new_request_id()))
+        except ConnectionError:
+            # The client has left in the middle of its request; nobody reads this.
+            gone = faults.reply(400, "ClientDisconnected", "the client has left", new_request_id())
+            return self._respond(gone)
         except Exception as error:
             return self._respond(faults.fault(error, new_request_id(), self._address))
 
     def _respond(self, reply: Reply) -> web.Response:
         response = web.Response(status=reply.status, body=reply.body or None)
         response.headers.clear()
-        for line in headers(reply, self._clock.date()).splitlines():
+        for line in headers(reply, self._clock.date()).split("\r\n")[:-1]:
             name, _, value = line.partition(": ")
             response.headers[name] = value
         return response

@@ -10,6 +10,7 @@ a peer may cost before its request is whole is bounded here: bytes of the head, 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple, cast
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs
 
 import httptools
 
+from microfaas.errors import InvalidRequest
 from microfaas.gateway import faults
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared
 from microfaas.gateway.reply import Clock, Reply, headers
@@ -32,6 +34,8 @@ DRAIN_POLL_S = 0.02
 _METHOD = b"POST "
 _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
+# What the other lane's route matches as well.
+_HOT_PATH = re.compile(re.escape(_PREFIX) + rb"[^{}/]+" + _SUFFIX)
 _HEAD_END = b"\r\n\r\n"
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
 
@@ -62,7 +66,7 @@ class Head(NamedTuple):
 
     raw: bytes
     length: int
-    prepared: Prepared | Reply
+    prepared: Prepared | InvalidRequest
 
 
 class FastLane(asyncio.Protocol):
@@ -76,7 +80,7 @@ class FastLane(asyncio.Protocol):
         # While the rest of a body is on its way: what came so far, and how much is missing.
         self._pieces: list[bytes] = []
         self._missing = 0
-        self._head = Head(b"", 0, Reply(0, "", b""))
+        self._head = Head(b"", 0, InvalidRequest(""))
         # One task serves all requests of the connection: a task for each would cost more than
         # parsing it. It waits for the next one in `_next`.
         self._task: asyncio.Task[None] | None = None
@@ -132,7 +136,7 @@ class FastLane(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        self._headers.setdefault(name.lower(), value)
 
     # one request after the other
 
@@ -210,11 +214,12 @@ class FastLane(asyncio.Protocol):
         fields = self._headers
         length = fields.get(b"content-length", b"")
         plain = not (b"transfer-encoding" in fields or b"expect" in fields or b"upgrade" in fields)
+        path = self._url.partition(b"?")[0]
         hot = (
             plain
             and length.isdigit()
             and int(length) <= EVENT_BYTES_MAX
-            and self._url.partition(b"?")[0].endswith(_SUFFIX)
+            and _HOT_PATH.fullmatch(path) is not None
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
         )
@@ -228,10 +233,11 @@ class FastLane(asyncio.Protocol):
         return InvokeCall(
             path[len(_PREFIX) : -len(_SUFFIX)],
             parse_qs(query).get("Qualifier", [""])[0] if query else "",
-            fields.get(b"x-amz-invocation-type", b"").decode("latin-1"),
-            fields.get(b"x-amz-log-type", b"").decode("latin-1"),
-            fields.get(b"x-amz-client-context", b"").decode("latin-1"),
-            fields.get(b"x-amzn-trace-id", b"").decode("latin-1"),
+            # Decoded as aiohttp decodes them.
+            fields.get(b"x-amz-invocation-type", b"").decode("utf-8", "surrogateescape"),
+            fields.get(b"x-amz-log-type", b"").decode("utf-8", "surrogateescape"),
+            fields.get(b"x-amz-client-context", b"").decode("utf-8", "surrogateescape"),
+            fields.get(b"x-amzn-trace-id", b"").decode("utf-8", "surrogateescape"),
         )
 
     async def _serve(self, first: bytes) -> None:
@@ -239,10 +245,7 @@ class FastLane(asyncio.Protocol):
         body: bytes | None = first
         while body is not None:
             prepared = self._head.prepared
-            if isinstance(prepared, Reply):
-                self._answer(prepared)
-            else:
-                self._answer(await self._lane.api.invoke(prepared, body))
+            self._answer(await self._lane.api.invoke(prepared, body))
             if self._transport is None:
                 break
             self._next = self._loop.create_future()

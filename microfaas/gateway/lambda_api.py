@@ -65,17 +65,19 @@ class LambdaApi:
         # Checks the syntax and makes nothing of it: the event stays the bytes that came.
         self._check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
-    def prepare(self, call: InvokeCall) -> Prepared | Reply:
+    def prepare(self, call: InvokeCall) -> Prepared | InvalidRequest:
         """Understand a head, or say what is wrong with it."""
         try:
             return self._prepare(call)
         except InvalidRequest as error:
-            return faults.fault(error, new_request_id(), self._address)
+            return error
 
-    async def invoke(self, prepared: Prepared, body: bytes) -> Reply:
+    async def invoke(self, prepared: Prepared | InvalidRequest, body: bytes) -> Reply:
         """Run it."""
         request_id = new_request_id()
         try:
+            if isinstance(prepared, InvalidRequest):
+                raise prepared
             self._check(body, prepared.kind)
             invocation = Invocation(
                 request_id=request_id,
@@ -114,7 +116,8 @@ class LambdaApi:
             call.invocation_type or "RequestResponse",
             call.log_type == "Tail",
             _client_context(call.client_context) if call.client_context else b"",
-            call.trace_id,
+            # It goes back to the client and into the environment: only as the plain text it is.
+            call.trace_id if call.trace_id.isascii() and call.trace_id.isprintable() else "",
         )
 
     def _check(self, body: bytes, kind: str) -> None:

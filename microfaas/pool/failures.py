@@ -53,6 +53,12 @@ def _how(status: int) -> str:
     if status == 0:
         return "Runtime exited without providing a reason"
     if status < 0:
-        name = (signal.strsignal(-status) or str(-status)).lower()
-        return f"Runtime exited with error: signal: {name}"
+        return f"Runtime exited with error: signal: {_signal_name(-status)}"
     return f"Runtime exited with error: exit status {status}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return (signal.strsignal(number) or str(number)).lower()
+    except ValueError:  # no signal of this machine has that number
+        return str(number)

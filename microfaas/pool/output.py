@@ -82,17 +82,22 @@ class Output:
             if count == 0:
                 break
             taken += count
+        self._end_line()
+
+    def _end_line(self) -> None:
+        """What has no line end yet becomes a line."""
         if self._partial:
             self._line(self._partial)
             self._partial = b""
 
     def close(self) -> None:
-        if self._fd < 0:
-            return
         self.drain()
         self._hang_up()
 
     def _hang_up(self) -> None:
+        if self._fd < 0:
+            return
+        self._end_line()
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
@@ -110,11 +115,16 @@ class Output:
             return 0
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
-            self._line(line)
-        while len(self._partial) >= LINE_BYTES_MAX:
-            self._line(self._partial[:LINE_BYTES_MAX])
-            self._partial = self._partial[LINE_BYTES_MAX:]
+            self._line(self._cut(line))
+        self._partial = self._cut(self._partial)
         return len(data)
+
+    def _cut(self, line: bytes) -> bytes:
+        """Write a line that is too long in pieces; the last one is left."""
+        while len(line) > LINE_BYTES_MAX:
+            self._line(line[:LINE_BYTES_MAX])
+            line = line[LINE_BYTES_MAX:]
+        return line
 
     def _line(self, line: bytes) -> None:
         self.show_start()

@@ -119,7 +119,9 @@ class Pool:
 
     def release(self, instance: Instance) -> None:
         """Take back an instance after its invocation."""
-        self.busy.discard(instance)
+        if instance not in self.busy:
+            return  # the pool has ended meanwhile, and the instance with it
+        self.busy.remove(instance)
         instance.idle_since = self.last_used = time.monotonic()
         if self.version.function.isolation == "request" or not instance.alive:
             self._reaper.end(instance)
@@ -191,6 +193,7 @@ class Pool:
         for instance in [*self.idle, *self.busy]:
             self._reaper.end(instance)
         self.idle.clear()
+        self.busy.clear()
         self._end_zygote()
 
     def _view(self) -> plan.View:

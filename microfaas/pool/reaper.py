@@ -23,7 +23,7 @@ class Reaper:
     """What was ended and is not cleared up yet."""
 
     def __init__(self) -> None:
-        self._leaving: list[Mortal] = []
+        self._leaving: dict[Mortal, None] = {}
         self.work = asyncio.Event()
 
     def end(self, mortal: Mortal) -> None:
@@ -32,11 +32,14 @@ class Reaper:
         In the loop's next turn: killing takes the kernel a while, and whoever ends an instance
         mostly has a reply to send.
         """
-        asyncio.get_running_loop().call_soon(self._kill, mortal)
-        self._leaving.append(mortal)
-        self.work.set()
+        if mortal not in self._leaving:
+            asyncio.get_running_loop().call_soon(self._kill, mortal)
+            self._leaving[mortal] = None
+            self.work.set()
 
     def _kill(self, mortal: Mortal) -> None:
+        if mortal not in self._leaving:
+            return  # it was gone already, and is cleared up
         try:
             mortal.kill()
         except OSError as error:
@@ -44,7 +47,8 @@ class Reaper:
 
     def clear(self) -> None:
         """Clear up whatever is gone by now."""
-        self._leaving = [mortal for mortal in self._leaving if not self._close(mortal)]
+        for mortal in [mortal for mortal in self._leaving if self._close(mortal)]:
+            del self._leaving[mortal]
         if not self._leaving:
             self.work.clear()
 

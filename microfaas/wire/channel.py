@@ -44,9 +44,10 @@ class Channel:
 
     def send(self, message: Message) -> None:
         """Queue `message`; the pipe takes it now or as the host reads."""
+        frame = encode(message)
         self.session.send(message)
         if self._closed is None:
-            self._write(encode(message))
+            self._write(frame)
 
     def receive(self) -> asyncio.Future[Message]:
         """The next message, to be awaited; ChannelClosed when there will be none."""

@@ -44,7 +44,7 @@ class Health(ControlApi):
         """Without the parts that the real one reads."""
 
     def functions(self, request_id: str) -> Reply:
-        return Reply(200, {"x-amzn-RequestId": request_id}, b"{}")
+        return Reply(200, f"x-amzn-RequestId: {request_id}\r\n", b"{}")
 
 
 @dataclass

@@ -31,6 +31,18 @@ TABLE: dict[str, tuple[bytes, int]] = {
     "a bad client context": (invoke("echo", X_Amz_Client_Context="%"), 400),
     "a trace id": (invoke("echo", X_Amzn_Trace_Id="Root=1-2-3;Sampled=1"), 200),
     "a trace id that is not ascii": (invoke("echo", X_Amzn_Trace_Id="caf\u00e9"), 200),
+    "a trace id that is not utf-8": (
+        invoke("echo").replace(b"Host", b"X-Amzn-Trace-Id: caf\xe9\r\nHost"),
+        200,
+    ),
+    "a trace id with a line separator": (
+        invoke("echo").replace(b"Host", b"X-Amzn-Trace-Id: a\xe2\x80\xa8Evil: yes\r\nHost"),
+        200,
+    ),
+    "a trace id with another line separator": (
+        invoke("echo").replace(b"Host", b"X-Amzn-Trace-Id: a\xc2\x85Evil: yes\r\nHost"),
+        200,
+    ),
     "headers in small letters": (invoke("echo", x_amz_log_type="Tail"), 200),
     "an event for later": (invoke("echo", X_Amz_Invocation_Type="Event"), 202),
     "a dry run": (invoke("echo", X_Amz_Invocation_Type="DryRun"), 204),

@@ -71,11 +71,10 @@ def _map_self(uid, gid):
 
 
 def reseed():
-    """Two forks must not draw the same numbers. OpenSSL and uuid see to themselves."""
-    for name in ("random", "numpy.random"):
-        module = sys.modules.get(name)
-        if module is not None:
-            module.seed()
+    """Two forks must not draw the same numbers. random, OpenSSL and uuid see to themselves."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 def collapse_heap():

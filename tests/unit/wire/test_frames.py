@@ -101,13 +101,6 @@ def test_a_frame_of_the_largest_size_is_taken() -> None:
     assert read_all([whole[:1000], whole[1000:]]) == [message]
 
 
-def test_messages_before_a_broken_one_are_yielded() -> None:
-    messages = FrameReader().feed(encode({"kind": "a"}) + frame(b"\xc1"))
-    assert next(messages) == {"kind": "a"}
-    with pytest.raises(ProtocolError):
-        next(messages)
-
-
 MALFORMED: dict[str, bytes] = {
     "empty": b"",
     "a list": msgpack.packb([1, 2]),

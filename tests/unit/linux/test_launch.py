@@ -1,0 +1,53 @@
+"""What goes between the supervisor and the nursery comes out as it went in."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from microfaas.linux.launch import LAUNCH_BYTES_MAX, Answer, Exited, Launch, Launched
+from microfaas.linux.namespaces import Bind, Root
+
+ROOT = Root(
+    staging="/data/root",
+    binds=[Bind("/a", "/b"), Bind("/c", "/d", True)],
+    tmp_mb=512,
+    new_proc=False,
+)
+LAUNCH = Launch(
+    ticket=7,
+    argv=["/usr/bin/python3", "-S", "é"],
+    env={"A": "b", "É": "\n"},
+    cwd="/var/task",
+    targets=[0, 1, 2, 3, 4, 5],
+    files_max=1024,
+    namespaces=0x20000000,
+    root=ROOT,
+)
+
+
+@pytest.mark.parametrize("launch", [LAUNCH, msgspec.structs.replace(LAUNCH, root=None)])
+def test_a_launch_goes_round(launch: Launch) -> None:
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(launch), type=Launch) == launch
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(launched=Launched(ticket=7, pid=42)),
+        Answer(launched=Launched(ticket=7, fault="cannot start /x: no such file")),
+        Answer(exited=Exited(pid=42, status=-9)),
+    ],
+)
+def test_an_answer_goes_round(answer: Answer) -> None:
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(answer), type=Answer) == answer
+
+
+def test_a_large_environment_fits() -> None:
+    large = msgspec.structs.replace(LAUNCH, env={"A": "x" * 128 * 1024})
+    assert len(msgspec.msgpack.encode(large)) < LAUNCH_BYTES_MAX
+
+
+def test_a_launch_that_is_not_one_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(msgspec.msgpack.encode({"ticket": "7"}), type=Launch)
