@@ -14,7 +14,10 @@ _CPUCLOCK_SCHED = 2
 
 
 def host_pid(pidfd: int) -> int:
-    """The pid, as this process sees it, of a process known by a pidfd from another namespace."""
+    """The pid, as this process sees it, of a process known by a pidfd from another namespace.
+
+    -1 when the process is gone.
+    """
     with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
         for line in file:
             if line.startswith("Pid:"):
@@ -29,7 +32,9 @@ def kill(pidfd: int) -> None:
 
 
 def cpu_us(pid: int) -> int:
-    """CPU time of one process so far, microseconds, without its children."""
+    """CPU time of one process so far, microseconds, without its children; 0 when it is gone."""
+    if pid <= 0:  # to the kernel that would be this process
+        return 0
     try:
         # clock_getcpuclockid(3) computes just this number; the call costs a microsecond.
         return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) // 1000
@@ -39,6 +44,8 @@ def cpu_us(pid: int) -> int:
 
 def tree(pid: int) -> list[psutil.Process]:
     """The process and all its descendants; empty when it is gone."""
+    if pid <= 0:
+        return []
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]

@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "Cannot use built-in module sys as a handler module",
     ),
     "an exception": ("raise ValueError('no good')", "app.handler", "ValueError", "no good"),
-    "an exception without words": ("raise KeyError", "app.handler", "KeyError", "KeyError"),
+    "an exception without words": ("raise KeyError", "app.handler", "KeyError", ""),
 }
 
 

@@ -1,6 +1,7 @@
 """Failures in Lambda's shape: errorMessage, errorType, requestId, stackTrace."""
 
 import contextlib
+import importlib
 import json
 import sys
 import traceback
@@ -30,10 +31,24 @@ def payload(kind, message, request_id, stack):
 def stack_of(error):
     """The traceback as a list of strings, without the host's own frames."""
     frames = traceback.extract_tb(error.__traceback__)
-    users = [frame for frame in frames if "microfaas_host" not in frame.filename]
-    # Frames inside importlib say nothing to anybody.
-    users = [frame for frame in users if not frame.filename.startswith("<frozen importlib")]
-    return traceback.format_list(users)
+    return traceback.format_list([frame for frame in frames if not _is_ours(frame.filename)])
+
+
+def _is_ours(filename):
+    """The host's own frames, and those of the import machinery, say nothing to anybody."""
+    return (
+        "microfaas_host" in filename
+        or filename.startswith("<frozen importlib")
+        or filename == importlib.__file__
+    )
+
+
+def text_of(error):
+    """An exception's text, whatever its __str__ does."""
+    try:
+        return str(error)
+    except Exception:
+        return "<unprintable {} object>".format(type(error).__name__)
 
 
 def log(kind, message, stack):

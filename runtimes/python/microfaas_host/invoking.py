@@ -56,7 +56,9 @@ def _answer(handler, request):
     try:
         result = handler(event, Context(request))
     except Exception as error:
-        return _failed(request_id, type(error).__name__, str(error), errors.stack_of(error))
+        return _failed(
+            request_id, type(error).__name__, errors.text_of(error), errors.stack_of(error)
+        )
     try:
         payload = _encode(result)
     except Exception as error:
@@ -79,7 +81,7 @@ def _plain(value):
 
 
 def _unable(what, error):
-    return "Unable to {}: {}".format(what, error)
+    return "Unable to {}: {}".format(what, errors.text_of(error))
 
 
 def _failed(request_id, kind, message, stack):

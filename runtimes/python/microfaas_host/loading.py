@@ -2,9 +2,8 @@
 
 import importlib
 import sys
-import traceback
 
-from microfaas_host.errors import InitFault, stack_of
+from microfaas_host.errors import InitFault, stack_of, text_of
 
 
 def load(handler_name):
@@ -32,7 +31,7 @@ def _import(name):
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        message = "Unable to import module '{}': {}".format(name, error)
+        message = "Unable to import module '{}': {}".format(name, text_of(error))
         raise InitFault("Runtime.ImportModuleError", message, stack_of(error)) from None
     except SyntaxError as error:
         message = "Syntax error in module '{}': {}".format(name, error)
@@ -41,8 +40,4 @@ def _import(name):
         )
         raise InitFault("Runtime.UserCodeSyntaxError", message, [line]) from None
     except Exception as error:
-        raise InitFault(type(error).__name__, _text(error), stack_of(error)) from None
-
-
-def _text(error):
-    return str(error) or traceback.format_exception_only(type(error), error)[-1].strip()
+        raise InitFault(type(error).__name__, text_of(error), stack_of(error)) from None
