@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -59,6 +60,8 @@ class Gateway:
             self._app(),
             handle_signals=False,
             access_log=None,
+            # Handlers' faults are logged by faults.py; what is left is peers that send garbage.
+            logger=_silent(),
             auto_decompress=False,  # nobody asked for it, and a small body could become a large one
             keepalive_timeout=KEEPALIVE_S,
             shutdown_timeout=drain_s_max,
@@ -70,7 +73,7 @@ class Gateway:
         await self._runner.setup()
         other_lane = self._runner.server
         assert other_lane is not None
-        lane = self._lane = Lane(self._lambda_api, other_lane)
+        lane = self._lane = Lane(self._lambda_api, other_lane, KEEPALIVE_S)
         factory = (lambda: FastLane(lane)) if self._fast else other_lane
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(factory, sock=listener, backlog=BACKLOG)
@@ -147,6 +150,12 @@ class Gateway:
             name, _, value = line.partition(": ")
             response.headers[name] = value
         return response
+
+
+def _silent() -> logging.Logger:
+    logger = logging.getLogger("microfaas.gateway.aiohttp")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger
 
 
 async def _drop_server_header(_: web.Request, response: web.StreamResponse) -> None:

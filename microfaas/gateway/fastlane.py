@@ -30,6 +30,8 @@ HEAD_BYTES_MAX = 64 * 1024
 AHEAD_BYTES_MAX = 256 * 1024
 REQUEST_S_MAX = 60.0
 DRAIN_POLL_S = 0.02
+# How many times within the keep-alive time unused connections are looked for.
+SWEEPS = 5
 
 _METHOD = b"POST "
 _PREFIX = b"/2015-03-31/functions/"
@@ -43,19 +45,31 @@ _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStat
 class Lane:
     """What all connections share."""
 
-    def __init__(self, api: LambdaApi, other_lane: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, api: LambdaApi, other_lane: Callable[[], asyncio.Protocol], keepalive_s: float
+    ) -> None:
         self.api = api
         self.other_lane = other_lane
         self.clock = Clock()
         self.connections: set[FastLane] = set()
+        self._keepalive_s = keepalive_s
+        self._loop = asyncio.get_running_loop()
+        self._sweep = self._loop.call_later(keepalive_s / SWEEPS, self._close_unused)
+
+    def _close_unused(self) -> None:
+        """Hang up on connections that nobody uses; one timer for all of them."""
+        before = self._loop.time() - self._keepalive_s
+        for connection in [one for one in self.connections if one.unused_since < before]:
+            connection.close_soon()
+        self._sweep = self._loop.call_later(self._keepalive_s / SWEEPS, self._close_unused)
 
     async def drain(self, timeout_s: float) -> None:
         """The server stops: let what runs finish, hang up on the others."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
+        self._sweep.cancel()
+        deadline = self._loop.time() + timeout_s
         for connection in list(self.connections):
             connection.close_soon()
-        while self.connections and loop.time() < deadline:  # noqa: ASYNC110  # rare and short
+        while self.connections and self._loop.time() < deadline:  # noqa: ASYNC110  # rare and short
             await asyncio.sleep(DRAIN_POLL_S)
         for connection in list(self.connections):
             connection.abort()
@@ -87,6 +101,7 @@ class FastLane(asyncio.Protocol):
         self._next: asyncio.Future[bytes | None] | None = None
         self._busy = False
         self._closing = False
+        self.unused_since = self._loop.time()
         self._write_paused = False
         self._read_paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -250,6 +265,7 @@ class FastLane(asyncio.Protocol):
                 break
             self._next = self._loop.create_future()
             self._busy = False
+            self.unused_since = self._loop.time()
             self._advance()
             body = await self._next
         self._lane.connections.discard(self)

@@ -75,9 +75,10 @@ class LambdaApi:
     async def invoke(self, prepared: Prepared | InvalidRequest, body: bytes) -> Reply:
         """Run it."""
         request_id = new_request_id()
+        if isinstance(prepared, InvalidRequest):
+            # Not raised: it may be kept for long, and would collect a traceback each time.
+            return faults.fault(prepared, request_id, self._address)
         try:
-            if isinstance(prepared, InvalidRequest):
-                raise prepared
             self._check(body, prepared.kind)
             invocation = Invocation(
                 request_id=request_id,

@@ -46,7 +46,7 @@ class Pool:
         self._tasks = tasks
         self._reaper = reaper
         self._affordable = affordable
-        # Who waits, longest first, and until when. One that was cancelled stays until its turn.
+        # Who waits, longest first, and until when.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
         self._zygote_lock = asyncio.Lock()
         self._stepping = False
@@ -112,6 +112,7 @@ class Pool:
         try:
             return await waiter
         except asyncio.CancelledError:
+            self._waiting = deque(row for row in self._waiting if row[1] is not waiter)
             # An instance that came in the same moment goes back.
             if not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from microfaas.errors import MachineError, TooManyRequests
+from microfaas.errors import InvalidRequest, MachineError, TooManyRequests
 from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi
 from microfaas.gateway.reply import Reply
 from microfaas.model import (
@@ -48,7 +49,7 @@ class World:
 
     async def call(self, body: bytes = b"{}", **head: Any) -> Reply:
         prepared = self.api.prepare(InvokeCall(**{"raw_name": "f", **head}))
-        return prepared if isinstance(prepared, Reply) else await self.api.invoke(prepared, body)
+        return await self.api.invoke(prepared, body)
 
     @property
     def seen(self) -> Invocation:
@@ -258,6 +259,16 @@ async def test_what_goes_wrong_is_a_reply(world: World, error: Exception, status
 
 async def test_what_was_prepared_once_serves_any_number_of_bodies(world: World) -> None:
     prepared = world.api.prepare(InvokeCall("f"))
-    assert not isinstance(prepared, Reply)
     replies = [await world.api.invoke(prepared, b"%d" % number) for number in range(3)]
     assert [reply.body for reply in replies] == [b"0", b"1", b"2"]
+
+
+async def test_a_head_that_was_refused_keeps_nothing_of_the_bodies_it_came_with(
+    world: World,
+) -> None:
+    refused = world.api.prepare(InvokeCall("f g"))
+    assert isinstance(refused, InvalidRequest)
+    await world.api.invoke(refused, b"{}")
+    before = len(traceback.extract_tb(refused.__traceback__))
+    await world.api.invoke(refused, b"{}")
+    assert len(traceback.extract_tb(refused.__traceback__)) == before
