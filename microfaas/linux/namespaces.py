@@ -48,11 +48,11 @@ def enter(root: Root) -> None:
     for path in SYSTEM:
         _show_system(stage, path)
     _show_resolver(stage)
-    for bind in root.binds:
+    _make_tmp(stage, root.tmp_mb)
+    for bind in root.binds:  # some may lie below /tmp
         _bind(bind.source, stage + bind.target, write=bind.write)
     _make_dev(stage)
     _make_proc(stage, root.new_proc)
-    _make_tmp(stage, root.tmp_mb)
     for empty in ("/opt", "/var/task", "/var/tmp", "/root", "/run"):
         os.makedirs(stage + empty, exist_ok=True)
     _pivot(stage)

@@ -102,6 +102,13 @@ class Site:
         os.mkdir(directory, 0o700)
         return 0, {"TMPDIR": directory}
 
+    def shown_in_tmp(self, version: Version) -> list[str]:
+        """What lies below /tmp on this machine and must be seen in spite of a /tmp of one's own."""
+        if not self._isolation.mounts:
+            return []
+        directories = self.runtime(version.function).interpreter.directories
+        return [directory for directory in directories if directory.startswith("/tmp/")]
+
     def remove_tmp(self, name: str) -> None:
         if not self._isolation.mounts:
             shutil.rmtree(os.path.join(self._tmp, name), ignore_errors=True)

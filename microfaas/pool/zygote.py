@@ -122,7 +122,13 @@ class Zygote:
         tmp_mb, environment = self._site.private_tmp(name, self.version)
         pipes = Pipes()
         environment["AWS_LAMBDA_LOG_STREAM_NAME"] = self._stream(name)
-        request = {"kind": "spawn", "id": name, "tmp_mb": tmp_mb, "env": environment}
+        request: Message = {
+            "kind": "spawn",
+            "id": name,
+            "tmp_mb": tmp_mb,
+            "tmp_shown": self._site.shown_in_tmp(self.version),
+            "env": environment,
+        }
         given = [pipes.requests_read, pipes.replies_write, pipes.log_write, *group.join_fds]
         try:
             pid, pidfd = await self._ask(request, given)

@@ -15,7 +15,7 @@ SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "v2", "tests/contract/t
 
 @pytest.mark.parametrize("user", [[], ["--user", "nobody"]], ids=["root", "delegated"])
 def test_cgroup_v2_fulfils_the_contract(user: list[str]) -> None:
-    machine = [ROOT / "tests/vm/vm.sh", *user, "--", sys.executable, *SUITE]
+    machine = [ROOT / "tests/vm/vm.sh", "--share", ROOT, *user, "--", sys.executable, *SUITE]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(
         machine, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -38,19 +38,18 @@ def test_thumbnails(project: Project) -> None:
 def test_food_delivery(project: Project) -> None:
     _copy(project, "food-delivery")
     project.start()
-    order = json.loads((project.root / "order.json").read_text())
-    result = project.invoke("order", order)
-    assert result["status"] == "accepted"
-    until(lambda: order["customer"] in project.log("notification"), "the notification")
-    assert (
-        "error"
-        in json.dumps(
-            project.lambda_client()
-            .invoke(FunctionName="order", Payload=b"{}")["Payload"]
-            .read()
-            .decode()
-        ).lower()
-    )
+    order = {
+        "customer": "Ada",
+        "card": "4242 4242 4242 4242",
+        "items": [{"dish": "margherita", "quantity": 2}, {"dish": "water"}],
+    }
+    result = project.invoke("Order", order)
+    assert (result["status"], result["total_cents"]) == ("confirmed", 1950)
+    assert result["payment"]["approved"] is True
+    until(lambda: result["order_id"] in project.log("Notification"), "the notification")
+    declined = project.invoke("Order", {**order, "card": "4000 0000 0000 0002"})
+    assert declined["status"] == "declined"
+    assert project.fail("Order", {"customer": "Ada", "items": []})["errorType"] == "InvalidOrder"
 
 
 def _copy(project: Project, name: str) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_invoking_works_under_cgroup_v2() -> None:
     suite = ["-m", "pytest", "-p", "no:cacheprovider", "tests/e2e/test_invoke.py"]
     done = subprocess.run(
-        [ROOT / "tests/vm/vm.sh", "--mem", "3G", "--", sys.executable, *suite],
+        [ROOT / "tests/vm/vm.sh", "--mem", "3G", "--share", ROOT, "--", sys.executable, *suite],
         cwd=ROOT,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

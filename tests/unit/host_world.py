@@ -134,7 +134,13 @@ class Host:
         log = self.folder / f"instance-{number}.log"
         made = Conversation(requests_write, replies_read, log)
         self.instances.append(made)
-        request = {"kind": "spawn", "id": str(number), "tmp_mb": 0, "env": environment}
+        request = {
+            "kind": "spawn",
+            "id": str(number),
+            "tmp_mb": 0,
+            "tmp_shown": [],
+            "env": environment,
+        }
         with log.open("wb") as file:
             given = [requests_read, replies_write, file.fileno()]
             socket.send_fds(self.control, [encode_body(request)], given)

@@ -8,6 +8,8 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 MS_NOSUID = 2
 MS_NODEV = 4
+MS_BIND = 4096
+MS_REC = 16384
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
 MADV_COLLAPSE = 25
@@ -38,9 +40,14 @@ def join(fds):
         os.close(fd)
 
 
-def private_tmp(tmp_mb, keep):
-    """A /tmp of one's own; with `keep`, a copy of what loading the module left in the zygote's."""
-    old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
+def left_in_tmp(shown):
+    """Names that loading the module left in /tmp; `shown` are directories of the machine there."""
+    ours = {path.split("/")[2] for path in shown}
+    return [name for name in os.listdir("/tmp") if name not in ours]
+
+
+def private_tmp(tmp_mb, shown, keep):
+    """A /tmp of one's own, with a copy of `keep` and a view of `shown` from the zygote's."""
     uid, gid = os.geteuid(), os.getegid()
     # An ordinary user may change mounts in a user namespace of his own; the zygote's would do,
     # had executing the host not taken its capabilities away.
@@ -48,15 +55,32 @@ def private_tmp(tmp_mb, keep):
         raise _os_error("unshare")
     if uid:
         _map_self(uid, gid)
+    # Opened in the new namespace: the kernel shows nothing of another one's.
+    old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
+    views = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in shown]
     options = "mode=1777,size={}m".format(tmp_mb).encode()
     if _libc.mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV, options) != 0:
         raise _os_error("mount /tmp")
+    for path, fd in views:
+        os.makedirs(path)
+        source = "/proc/self/fd/{}".format(fd).encode()
+        if _libc.mount(source, path.encode(), b"", MS_BIND | MS_REC, b"") != 0:
+            raise _os_error("mount " + path)
+        os.close(fd)
     if keep:
-        import shutil  # seldom needed, and large
-
-        source = "/proc/self/fd/{}/".format(old)
-        shutil.copytree(source, "/tmp", symlinks=True, dirs_exist_ok=True)
+        _copy(old, keep)
         os.close(old)
+
+
+def _copy(directory, names):
+    import shutil  # seldom needed, and large
+
+    for name in names:
+        source = "/proc/self/fd/{}/{}".format(directory, name)
+        if os.path.isdir(source) and not os.path.islink(source):
+            shutil.copytree(source, "/tmp/" + name, symlinks=True)
+        else:
+            shutil.copy2(source, "/tmp/" + name, follow_symlinks=False)
 
 
 def _map_self(uid, gid):

@@ -91,7 +91,7 @@ class _Zygote:
         self.poll.register(frames.CONTROL, select.EPOLLIN)
         self.poll.register(frames.REQUESTS, select.EPOLLIN)
         self.pidfds = {}  # by pid
-        self.keep_tmp = bool(os.listdir("/tmp"))
+        self.left_in_tmp = None
 
     def loop(self):
         while True:
@@ -109,6 +109,8 @@ class _Zygote:
 
     def spawn(self, request, fds):
         """Fork. True in the instance, once it has served; False in the zygote."""
+        if self.left_in_tmp is None:
+            self.left_in_tmp = fence.left_in_tmp(request["tmp_shown"])
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -138,7 +140,7 @@ class _Zygote:
         for pidfd in self.pidfds.values():
             os.close(pidfd)
         if request["tmp_mb"]:
-            fence.private_tmp(request["tmp_mb"], self.keep_tmp)
+            fence.private_tmp(request["tmp_mb"], request["tmp_shown"], self.left_in_tmp)
         for name, value in request["env"].items():
             os.environ[name] = value  # not by update(), which touches 200 KB of the interpreter
         fence.reseed()
