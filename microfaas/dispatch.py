@@ -53,11 +53,13 @@ class Dispatcher:
     def __init__(self, invoker: Invoker) -> None:
         self._invoker = invoker
         self._queue: asyncio.Queue[Invocation] = asyncio.Queue(QUEUE_MAX)
+        self._accepted = 0
 
     def submit(self, invocation: Invocation) -> None:
         """Accept an event for later. Raises TooManyRequests when the queue is full."""
         try:
             self._queue.put_nowait(invocation)
+            self._accepted += 1
         except asyncio.QueueFull:
             raise TooManyRequests("ConcurrentInvocationLimitExceeded") from None
 
@@ -84,26 +86,37 @@ class Dispatcher:
             for _ in range(WORKERS):
                 tasks.create_task(self._work())
 
+    async def drain(self, timeout_s: float) -> None:
+        """Let what was accepted be run before the server stops; tell what was not."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._queue.join()
+        except TimeoutError:
+            _log.error("accepted events are lost, for the server stops: %d", self._accepted)
+
     async def _work(self) -> None:
         while True:
             invocation = await self._queue.get()
             try:
-                outcome, attempts = await self.deliver(invocation)
+                await self._see_through(invocation)
             except MicrofaasError as error:
                 _log.error("event %s is lost: %s", invocation.request_id, error)
-                continue
             except Exception:
                 # A fault of ours; the other events must not pay for it.
                 _log.exception("event %s is lost", invocation.request_id)
-                continue
-            if not outcome.ok:
-                _log.error(
-                    "%s: event %s given up after %d attempts: %s",
-                    invocation.function,
-                    invocation.request_id,
-                    attempts,
-                    outcome.payload[:500].decode(errors="replace"),
-                )
+            self._accepted -= 1
+            self._queue.task_done()
+
+    async def _see_through(self, invocation: Invocation) -> None:
+        outcome, attempts = await self.deliver(invocation)
+        if not outcome.ok:
+            _log.error(
+                "%s: event %s given up after %d attempts: %s",
+                invocation.function,
+                invocation.request_id,
+                attempts,
+                outcome.payload[:500].decode(errors="replace"),
+            )
 
     async def _attempt(self, invocation: Invocation) -> Outcome | None:
         try:

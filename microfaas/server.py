@@ -156,6 +156,7 @@ class _Server:
                 config.address,
                 drain_s_max=config.drain_s_max,
             )
+            stack.push_async_callback(dispatcher.drain, config.drain_s_max)
             await gateway.listen(self.listener)
             stack.push_async_callback(gateway.close)
             await stack.enter_async_context(

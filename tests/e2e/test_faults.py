@@ -110,6 +110,14 @@ def test_stopping_waits_for_what_runs_and_takes_nothing_new(loaded: Project) -> 
     assert not _own_groups(loaded)
 
 
+def test_stopping_first_runs_the_events_that_were_accepted(loaded: Project) -> None:
+    client = loaded.lambda_client()
+    for _ in range(6):
+        client.invoke(FunctionName="app", InvocationType="Event", Payload=b'{"s": 0.3}')
+    assert loaded.stop() == 0
+    assert loaded.log("app").count("REPORT RequestId") == 1 + 6
+
+
 def test_two_servers_do_not_share_a_data_directory(loaded: Project) -> None:
     second = subprocess.run(
         [Path(loaded.process.args[0]), "run", "--listen", "127.0.0.1:0"],  # type: ignore[union-attr,index]
