@@ -23,7 +23,9 @@ from microfaas.linux.namespaces import Root
 
 _SHARED = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 _DELEGATE = "run it as a systemd service with Delegate=yes, or as root"
-_USERNS = "sysctl -w kernel.unprivileged_userns_clone=1 (or run as root)"
+_USERNS = (
+    "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 (or run as root)"
+)
 
 
 class Facility(msgspec.Struct, frozen=True, kw_only=True):
