@@ -99,10 +99,6 @@ class Launcher:
         finally:
             del self._asked[launch.ticket]
 
-    @property
-    def nursery_pid(self) -> int:
-        return self._nursery.pid
-
     def close(self) -> None:
         """Hang up; the nursery then kills what is left and ends."""
         self._loop.remove_reader(self._nursery.socket)

@@ -60,6 +60,8 @@ class Zygote:
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, asyncio.Future[tuple[int, int]]] = {}
         self._children: dict[int, asyncio.Future[int]] = {}  # by pid in the zygote's namespace
+        # Asked once: finding the runtime reads its manifest, and a fork is not to wait for that.
+        self._tmp_shown = site.shown_in_tmp(version)
         self._with_code = False
         self._shared_bytes = 0
         # Making a cgroup takes half a millisecond, so one is made ahead.
@@ -126,7 +128,7 @@ class Zygote:
             "kind": "spawn",
             "id": name,
             "tmp_mb": tmp_mb,
-            "tmp_shown": self._site.shown_in_tmp(self.version),
+            "tmp_shown": self._tmp_shown,
             "env": environment,
         }
         given = [pipes.requests_read, pipes.replies_write, pipes.log_write, *group.join_fds]
