@@ -14,13 +14,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from microfaas.config import ConfigTable, FunctionTable, MountTable, PricesTable
+from microfaas.config.tables import (
+    ConfigTable,
+    FunctionTable,
+    MountTable,
+    PricesTable,
+    SecretTable,
+)
 from microfaas.triggers import table
 
 PAGE = Path(__file__).with_name("configuration.md")
 KINDS = {float: "number", int: "whole number", str: "text", bool: "true or false", Any: "any"}
 INTRODUCTION = """\
-<!-- Made by docs/generate.py; edit the structs in microfaas/config.py and microfaas/triggers. -->
+<!-- Made by docs/generate.py; edit the structs in microfaas/config and microfaas/triggers. -->
 
 # Configuration
 
@@ -57,6 +63,7 @@ def page() -> str:
         section("Top level", ConfigTable),
         section("`[functions.NAME]`", FunctionTable),
         section("`[functions.NAME.mounts.VARIABLE]`", MountTable),
+        section("`[functions.NAME.secrets.VARIABLE]`", SecretTable),
         section("`[prices]`", PricesTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",

@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 
 MIB = 1024 * 1024
+# Lambda gives a function one CPU at this size.
+MEMORY_MB_PER_CPU = 1769
 
 # AWS documents 6 MiB for both directions; its emulator's constant for replies adds 100 bytes.
 EVENT_BYTES_MAX = 6 * MIB
@@ -23,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 3.0
     init_timeout_s: float = 10.0
     cpu: float | None = None
+    swap_mb: int = 0
     processes_max: int = 512
     files_max: int = 1024
     tmp_mb: int = 512
@@ -31,6 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     waiting_s_max: float = 60.0
     idle_s_max: float = 300.0
     ready_ahead: int = 1
+    output_mb_max: int = 4
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -39,6 +43,32 @@ class Mount(msgspec.Struct, frozen=True):
     name: str
     source: str
     write: bool = False
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """Where a secret comes from, one of three places, and how the function gets it."""
+
+    name: str
+    file: str | None = None
+    credential: str | None = None
+    stored: str | None = None
+    in_environment: bool = False
+
+
+class Egress(msgspec.Struct, frozen=True):
+    """What a function may connect to by TCP: a named host, or an address or a block of them."""
+
+    host: str
+    port: int
+    block: bool = False
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function sees of the network; `endpoint` is the gateway, in spite of the rest."""
+
+    kind: Literal["host", "loopback", "none", "allowed"] = "host"
+    allowed: tuple[Egress, ...] = ()
+    endpoint: bool = True
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +83,9 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     environment: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    network: Network = Network()
+    devices: tuple[str, ...] = ()
     snapshot: Literal["auto", "on", "off"] = "auto"
     isolation: Literal["instance", "request"] = "instance"
 

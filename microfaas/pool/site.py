@@ -12,13 +12,12 @@ from microfaas.linux.launcher import Launcher
 from microfaas.linux.machine import Isolation
 from microfaas.linux.namespaces import Bind, Root
 from microfaas.log import LogFile
-from microfaas.model import MIB, Address, Function, Version
+from microfaas.model import MEMORY_MB_PER_CPU, MIB, Address, Function, Version
 from microfaas.pool import environment
 from microfaas.pool.environment import LIBRARIES_DIR, MOUNT_ROOT, RUNTIME_DIR, TASK_ROOT
 from microfaas.runtime import Runtime, Runtimes
 
-# Lambda gives a function one CPU at this size; a cgroup's share of 1024 means one CPU as well.
-MEMORY_MB_PER_CPU = 1769
+# A cgroup's share of 1024 means one CPU.
 SHARES_PER_CPU = 1024
 # What an instance may at least take on top of the memory it shares with its zygote.
 OWN_BYTES_MIN = 8 * MIB

@@ -151,7 +151,7 @@ def test_the_command_line_wins_and_means_the_current_directory(
         ),
         (
             "[functions.f]\nenvironment = { A = 'x' }\nmounts = { A = { path = '.' } }",
-            "functions.f.environment.A: is a mount's name too, and would hide its path",
+            "functions.f.environment.A: is one of its mounts too, and would hide it",
         ),
         (
             "memory_budget_mb = 64\n[functions.f]",

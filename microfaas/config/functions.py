@@ -1,0 +1,119 @@
+"""Functions and their triggers: from tables to the model, with every fault named."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from microfaas import strict
+from microfaas.config.reach import (
+    absolute,
+    check_names_differ,
+    check_variable,
+    devices,
+    mounts,
+    network,
+    secrets,
+)
+from microfaas.config.tables import FunctionTable
+from microfaas.errors import Problem
+from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits
+
+NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+
+TriggerKinds = Mapping[str, type[msgspec.Struct]]
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """One trigger of one function; `settings` is the struct its kind declares."""
+
+    function: str
+    kind: str
+    settings: msgspec.Struct
+
+
+def function_tables(raw: object, problems: list[Problem]) -> dict[str, FunctionTable]:
+    """Each function by itself, so that a fault in one does not hide the others'."""
+    if not isinstance(raw, Mapping):
+        problems.append(Problem("functions", "must be a table of tables"))
+        return {}
+    tables = {}
+    for name, row in raw.items():
+        where = strict.join("functions", name)
+        if not NAME_PATTERN.fullmatch(name):
+            what = "a name has 1 to 64 letters, digits, hyphens and underscores"
+            problems.append(Problem(where, what))
+        made = strict.salvage(row, FunctionTable, where, problems)
+        if made is not None:
+            tables[name] = made
+    return tables
+
+
+def check_budget(
+    budget_mb: int | None, functions: Mapping[str, FunctionTable], problems: list[Problem]
+) -> None:
+    """An instance that is larger than the whole budget could never start."""
+    for name, row in functions.items():
+        if budget_mb is not None and row.memory_mb > budget_mb:
+            where = strict.join("functions", name)
+            what = f"must be at most memory_budget_mb ({budget_mb}), not {row.memory_mb}"
+            problems.append(Problem(f"{where}.memory_mb", what))
+
+
+def make_function(name: str, row: FunctionTable, root: str, problems: list[Problem]) -> Function:
+    where = strict.join("functions", name)
+    code = absolute(root, row.code)
+    if not (os.path.isdir(code) or (code.endswith(".zip") and os.path.isfile(code))):
+        problems.append(Problem(f"{where}.code", f"must be a folder or a .zip file, not {code}"))
+    python = row.python and absolute(root, row.python)
+    if python and not (os.path.isfile(python) and os.access(python, os.X_OK)):
+        why = "cannot be run" if os.path.exists(python) else "does not exist"
+        problems.append(Problem(f"{where}.python", f"must be an interpreter; {python} {why}"))
+    module, _, attribute = row.handler.rpartition(".")
+    if row.runtime.startswith("python") and not (module and attribute.isidentifier()):
+        what = f"must be MODULE.FUNCTION, not {strict.shown(row.handler)}"
+        problems.append(Problem(f"{where}.handler", what))
+    for key in row.environment:
+        check_variable(strict.join(f"{where}.environment", key), key, problems)
+    check_names_differ(where, row, problems)
+    shared = {field: getattr(row, field) for field in Limits.__struct_fields__}
+    if row.cpu == "memory":
+        shared["cpu"] = row.memory_mb / MEMORY_MB_PER_CPU
+    return Function(
+        name=name,
+        runtime=row.runtime,
+        handler=row.handler,
+        code=code,
+        limits=Limits(**shared),
+        python=python,
+        description=row.description,
+        environment=row.environment,
+        mounts=mounts(where, row.mounts, root, problems),
+        secrets=secrets(where, row.secrets, root, problems),
+        network=network(where, row, problems),
+        devices=devices(where, row.devices, problems),
+        snapshot=row.snapshot,
+        isolation=row.isolation,
+    )
+
+
+def make_triggers(
+    name: str, row: FunctionTable, kinds: TriggerKinds, problems: list[Problem]
+) -> list[Trigger]:
+    made = []
+    for number, raw in enumerate(row.triggers):
+        where = f"{strict.join('functions', name)}.triggers[{number}]"
+        table = dict(raw)
+        kind = table.pop("type", None)
+        if not isinstance(kind, str) or kind not in kinds:
+            given = "is missing; it" if kind is None else f"is {strict.shown(kind)}; it"
+            what = f"{given} must be one of: {', '.join(sorted(kinds))}"
+            problems.append(Problem(f"{where}.type", what))
+            continue
+        settings = strict.convert(table, kinds[kind], where, problems)
+        if settings is not None:
+            made.append(Trigger(name, kind, settings))
+    return made

@@ -1,0 +1,194 @@
+"""The configuration's tables: what may stand in `microfaas.toml`, its ranges and its defaults.
+
+These structs are the reference: their descriptions become `docs/configuration.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from microfaas.model import Limits
+
+DEFAULTS = Limits()
+
+
+class MountTable(msgspec.Struct, kw_only=True):
+    """A directory that the function sees at `/mnt/NAME`; the variable NAME holds its path."""
+
+    path: Annotated[str, Meta(min_length=1, description="the directory, relative to the file")]
+    write: Annotated[bool, Meta(description="whether the function may write there")] = False
+
+
+class SecretTable(msgspec.Struct, kw_only=True):
+    """A secret of the function's, from exactly one of `file`, `credential` and `stored`."""
+
+    file: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="a file with it, relative to this one"),
+    ] = None
+    credential: Annotated[
+        Annotated[str, Meta(pattern=r"^[^/\0]+\Z")] | None,
+        Meta(description="the name of a credential that systemd passes to the service"),
+    ] = None
+    stored: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="a name given to `microfaas secrets set`"),
+    ] = None
+    shown_as: Annotated[
+        Literal["file", "environment"],
+        Meta(
+            description="`file`: the variable NAME holds the path of a file that only this "
+            "function can read; `environment`: it holds the secret itself"
+        ),
+    ] = msgspec.field(default="file", name="as")
+
+
+class FunctionTable(msgspec.Struct, kw_only=True):
+    """One `[functions.NAME]` table."""
+
+    handler: Annotated[
+        str, Meta(min_length=1, max_length=128, description="`module.function`, as in Lambda")
+    ] = "app.handler"
+    runtime: Annotated[
+        str, Meta(description="the language, with or without a version: `python`, `python3.12`")
+    ] = "python"
+    code: Annotated[
+        str, Meta(min_length=1, description="a folder or .zip, relative to the file")
+    ] = "."
+    python: Annotated[
+        str | None,
+        Meta(
+            description="an interpreter to use instead of the found one, such as a virtual "
+            "environment's `.venv/bin/python`; its packages are then the function's"
+        ),
+    ] = None
+    description: Annotated[str, Meta(max_length=256, description="a text for people")] = ""
+    memory_mb: Annotated[
+        int, Meta(ge=16, le=32768, description="memory of one instance, MiB; past it, it is killed")
+    ] = DEFAULTS.memory_mb
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=900, description="time for one invocation, seconds")
+    ] = DEFAULTS.timeout_s
+    init_timeout_s: Annotated[
+        float, Meta(gt=0, le=900, description="time for loading the function's module, seconds")
+    ] = DEFAULTS.init_timeout_s
+    cpu: Annotated[
+        Annotated[float, Meta(gt=0, le=1024)] | Literal["memory"] | None,
+        Meta(
+            description='hard cap in CPUs, or `"memory"` for Lambda\'s, one CPU for 1769 MB; '
+            "without it instances share by memory what is free"
+        ),
+    ] = DEFAULTS.cpu
+    swap_mb: Annotated[int, Meta(ge=0, le=32768, description="swap of one instance, MiB")] = (
+        DEFAULTS.swap_mb
+    )
+    processes_max: Annotated[
+        int, Meta(ge=1, le=32768, description="processes and threads of one instance")
+    ] = DEFAULTS.processes_max
+    files_max: Annotated[int, Meta(ge=32, le=1048576, description="open files of one process")] = (
+        DEFAULTS.files_max
+    )
+    tmp_mb: Annotated[int, Meta(ge=1, le=10240, description="size of `/tmp`, MiB")] = (
+        DEFAULTS.tmp_mb
+    )
+    concurrency_max: Annotated[
+        int, Meta(ge=1, le=1000, description="instances that may run at once")
+    ] = DEFAULTS.concurrency_max
+    waiting_max: Annotated[
+        int, Meta(ge=0, le=100000, description="calls that may wait for an instance; more get 429")
+    ] = DEFAULTS.waiting_max
+    waiting_s_max: Annotated[
+        float, Meta(gt=0, le=900, description="how long a call may wait before it gets 429")
+    ] = DEFAULTS.waiting_s_max
+    idle_s_max: Annotated[
+        float, Meta(ge=0, le=86400, description="an instance unused for so long is stopped")
+    ] = DEFAULTS.idle_s_max
+    ready_ahead: Annotated[
+        int, Meta(ge=0, le=100, description="instances kept ready ahead of demand")
+    ] = DEFAULTS.ready_ahead
+    snapshot: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(description="fork instances from a loaded module: where it is safe, always, never"),
+    ] = "auto"
+    isolation: Annotated[
+        Literal["instance", "request"],
+        Meta(description="`request` gives every invocation a fresh process"),
+    ] = "instance"
+    environment: Annotated[dict[str, str], Meta(description="environment variables")] = (
+        msgspec.field(default_factory=dict)
+    )
+    mounts: Annotated[
+        dict[str, MountTable], Meta(description="directories it sees, by variable name")
+    ] = msgspec.field(default_factory=dict)
+    secrets: Annotated[
+        dict[str, SecretTable], Meta(description="secrets it is given, by variable name")
+    ] = msgspec.field(default_factory=dict)
+    network: Annotated[
+        str | list[str],
+        Meta(
+            description="`host`: the machine's network; `loopback`: one of its own with nothing "
+            "else in it; `none`: none at all; or the list of what it may connect to by TCP, each "
+            "`HOST:PORT` or `ADDRESS/BITS:PORT`"
+        ),
+    ] = "host"
+    endpoint: Annotated[
+        bool, Meta(description="whether the gateway can be reached whatever `network` says")
+    ] = True
+    devices: Annotated[
+        list[str], Meta(description="devices below `/dev` that it sees, such as `/dev/gpiochip0`")
+    ] = msgspec.field(default_factory=list)
+    output_mb_max: Annotated[
+        int,
+        Meta(ge=1, le=1024, description="what one invocation may print, MiB; the rest is dropped"),
+    ] = DEFAULTS.output_mb_max
+    triggers: Annotated[list[dict[str, Any]], Meta(description="what fires it")] = msgspec.field(
+        default_factory=list
+    )
+
+
+class PricesTable(msgspec.Struct, kw_only=True):
+    """`[prices]`: what `microfaas usage` reckons with. Defaults are AWS's for x86 in us-east-1."""
+
+    gb_second: Annotated[float, Meta(ge=0, le=1e9, description="price of one GB-second")] = (
+        0.0000166667
+    )
+    request: Annotated[float, Meta(ge=0, le=1e9, description="price of one invocation")] = 0.0000002
+    currency: Annotated[str, Meta(description="printed behind amounts")] = "USD"
+
+
+class ConfigTable(msgspec.Struct, kw_only=True):
+    """The file's top level."""
+
+    listen: Annotated[str, Meta(description="HOST:PORT of the gateway")] = "127.0.0.1:9000"
+    data: Annotated[
+        str,
+        Meta(min_length=1, description="directory of logs, store and code, relative to the file"),
+    ] = ".microfaas"
+    memory_budget_mb: Annotated[
+        Annotated[int, Meta(ge=64, le=16777216)] | None,
+        Meta(description="memory for all instances, MiB; default three quarters of the machine's"),
+    ] = None
+    region: Annotated[
+        str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z", description="region in ARNs and events")
+    ] = "us-east-1"
+    account_id: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z", description="account in ARNs")] = (
+        "123456789012"
+    )
+    log_mb_max: Annotated[
+        int, Meta(ge=1, le=10240, description="size at which a function's log is rotated, MiB")
+    ] = 10
+    log_files_max: Annotated[
+        int, Meta(ge=1, le=100, description="rotated files kept per function")
+    ] = 5
+    drain_s_max: Annotated[
+        float, Meta(ge=0, le=900, description="time for running invocations when stopping")
+    ] = 10.0
+    prices: Annotated[PricesTable, Meta(description="what usage costs")] = msgspec.field(
+        default_factory=PricesTable
+    )
+    functions: Annotated[dict[str, FunctionTable], Meta(description="the functions, by name")] = (
+        msgspec.field(default_factory=dict)
+    )
