@@ -33,6 +33,7 @@ from microfaas.pool.loading import InitFailed
 from microfaas.pool.site import Site
 from microfaas.pool.supervisor import Supervisor
 from microfaas.runtime import Runtimes
+from microfaas.store import db
 from microfaas.store.code import CodeStore
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
@@ -44,7 +45,6 @@ from microfaas.triggers.bucket import BucketSettings
 from microfaas.triggers.kind import Surroundings
 from microfaas.triggers.watching import Watcher, changes
 
-DATABASE = "microfaas.db"
 LOCK = "lock"
 # How long what the functions print may stay in memory before it is written.
 LOG_FLUSH_S = 0.2
@@ -129,7 +129,7 @@ class _Server:
         stopped = _stop_signal()
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_logs)
-            database = Database(os.path.join(config.data, DATABASE))
+            database = Database(os.path.join(config.data, db.FILE_NAME))
             database.open()
             stack.callback(database.close)
             usage = UsageLog(database)

@@ -11,11 +11,10 @@ import click
 
 from microfaas.cli import output, project
 from microfaas.config import PricesTable
-from microfaas.store import usage
+from microfaas.store import db, usage
 from microfaas.store.db import Database
 from microfaas.store.usage import Total
 
-DATABASE = "microfaas.db"
 _UNITS_S = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800})
 _COLUMNS = ("FUNCTION", "INVOCATIONS", "ERRORS", "BILLED", "GB-SECONDS", "CPU", "PEAK", "PRICE")
 _EPILOG = """\
@@ -49,7 +48,7 @@ def command(name: str | None, since: int | None, data: str | None, as_json: bool
     """Print what each function took since ever, or only the function NAME."""
     since_ms = None if since is None else int((time.time() - since) * 1000)
     prices = project.settings().prices
-    database = Database.reader(os.path.join(project.data_dir(data), DATABASE))
+    database = Database.reader(os.path.join(project.data_dir(data), db.FILE_NAME))
     try:
         totals = usage.totals(database, since_ms, name)
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,9 @@ from microfaas.errors import MachineError
 from microfaas.store import statements
 from microfaas.store.writer import Row, Write, Writer, explain
 
+FILE_NAME = "microfaas.db"
 LOCK_WAIT_S = 5.0
+LOCK_POLL_S = 0.01
 # Rows are packed by the hundred, and each packing is a statement of its own.
 STATEMENTS_CACHED = 128
 WAL_BYTES_KEPT = 16 * 1024 * 1024
@@ -91,7 +94,7 @@ class Database:
             raise explain(self.path, error) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _keep_a_log(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}")
         version = _version(connection, self.path)
@@ -99,7 +102,15 @@ class Database:
             self._check_version(version)
         for step in range(version + 1, len(statements.SCHEMA_STEPS) + 1):
             script = statements.schema_step(step)
-            connection.executescript(f"BEGIN; {script} PRAGMA user_version={step}; COMMIT;")
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {script} PRAGMA user_version={step}; COMMIT;"
+                )
+            except sqlite3.Error:
+                connection.rollback()
+                # A command and the server may both find the file old; one of them is the first.
+                if _version(connection, self.path) < step:
+                    raise
 
     def _check_version(self, version: int) -> None:
         known = len(statements.SCHEMA_STEPS)
@@ -128,6 +139,20 @@ def _connect(path: str, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise explain(path, error) from error
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """WAL mode. To change it SQLite needs the file alone, and does not wait for that by itself."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(LOCK_POLL_S)
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:

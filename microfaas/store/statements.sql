@@ -93,3 +93,20 @@ ORDER BY id DESC LIMIT :limit;
 -- name: count_dead_letters
 -- How many there are, of one function or of all.
 SELECT count(*) FROM dead_letters WHERE :function IS NULL OR function = :function;
+
+-- name: set_secret
+-- A secret, in place of the one of that name.
+INSERT INTO secrets (name, sealed, at_ms) VALUES :rows
+ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed, at_ms = excluded.at_ms;
+
+-- name: secret
+-- One secret as it is sealed.
+SELECT sealed FROM secrets WHERE name = :name;
+
+-- name: secrets
+-- What may be told of all of them.
+SELECT name, at_ms FROM secrets ORDER BY name;
+
+-- name: remove_secret
+-- Forgets one.
+DELETE FROM secrets WHERE name = :name;
