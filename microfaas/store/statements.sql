@@ -110,3 +110,27 @@ SELECT name, at_ms FROM secrets ORDER BY name;
 -- name: remove_secret
 -- Forgets one.
 DELETE FROM secrets WHERE name = :name;
+
+-- name: add_access_key
+-- One row per key, as in KeyRow.
+INSERT INTO access_keys (
+    id, name, secret_sha256, scopes, created_ms, expires_ms, revoked_ms, rate_per_s, used_day
+) VALUES :rows;
+
+-- name: access_keys
+-- All there ever were, the oldest first.
+SELECT id, name, secret_sha256, scopes, created_ms, expires_ms, revoked_ms, rate_per_s, used_day
+FROM access_keys ORDER BY created_ms, id;
+
+-- name: live_access_keys
+-- Those that have not been revoked.
+SELECT id, name, secret_sha256, scopes, created_ms, expires_ms, revoked_ms, rate_per_s, used_day
+FROM access_keys WHERE revoked_ms IS NULL;
+
+-- name: revoke_access_key
+-- From now on it opens nothing; the row stays, to tell what it was.
+UPDATE access_keys SET revoked_ms = :at_ms WHERE id = :id AND revoked_ms IS NULL;
+
+-- name: note_access_key_used
+-- The day of its last use.
+UPDATE access_keys SET used_day = :day WHERE id = :id;
