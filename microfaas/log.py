@@ -60,8 +60,9 @@ def path_of(data_dir: str, function: str) -> str:
 class LogFile:
     """A function's log: PATH, and its `files_max` predecessors PATH.1 (the newest) and on."""
 
-    def __init__(self, path: str, bytes_max: int, files_max: int) -> None:
+    def __init__(self, path: str, bytes_max: int, files_max: int, mode: int = 0o640) -> None:
         self.path = path
+        self._mode = mode
         self.dropped_bytes = 0
         self._bytes_max = bytes_max
         self._files_max = files_max
@@ -107,7 +108,7 @@ class LogFile:
             self._rotate()
         if self._fd < 0:
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            self._fd = os.open(self.path, _FLAGS, 0o640)
+            self._fd = os.open(self.path, _FLAGS, self._mode)
 
     def _size(self) -> int:
         """The size of the file at the path; closes ours when it is another one by now."""

@@ -28,6 +28,7 @@ COMMANDS = MappingProxyType(
         "list": Row("listing", "List the functions that are served, and their instances."),
         "logs": Row("logs", "Print what a function has logged, or follow it."),
         "usage": Row("usage", "Print what the functions took: time, memory, price."),
+        "keys": Row("keys", "Make and revoke the keys that callers need."),
         "secrets": Row("secrets", "Keep secrets for functions, encrypted."),
         "doctor": Row("doctor", "Tell what this machine enforces, and what it cannot."),
         "init": Row("init", "Make a new project with a working function and a test."),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from microfaas import client, config, strict
 from microfaas.config import FILE_NAME, ConfigTable
 from microfaas.errors import ConfigError, Problem
+from microfaas.store import db
+from microfaas.store.db import Database
 
 ENDPOINT_VARIABLE = "MICROFAAS_ENDPOINT_URL"
 # Who listens everywhere is found here.
@@ -45,3 +49,14 @@ def endpoint_url(given: str | None) -> str:
 def data_dir(given: str | None) -> str:
     """The server's data directory."""
     return os.path.abspath(given or os.path.expanduser(settings().data))
+
+
+@contextlib.contextmanager
+def database(directory: str) -> Iterator[Database]:
+    """The database of a data directory, open for writing; a server may have it open as well."""
+    opened = Database(os.path.join(directory, db.FILE_NAME))
+    opened.open()
+    try:
+        yield opened
+    finally:
+        opened.close()

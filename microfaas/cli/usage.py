@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from types import MappingProxyType
 
 import click
 
-from microfaas.cli import output, project
+from microfaas.cli import durations, output, project
 from microfaas.config import PricesTable
 from microfaas.store import db, usage
 from microfaas.store.db import Database
 from microfaas.store.usage import Total
 
-_UNITS_S = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800})
 _COLUMNS = ("FUNCTION", "INVOCATIONS", "ERRORS", "BILLED", "GB-SECONDS", "CPU", "PEAK", "PRICE")
 _EPILOG = """\
 \b
@@ -29,19 +26,11 @@ set in the [prices] table of microfaas.toml.
 """
 
 
-def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """A number with a unit: 90s, 30m, 12h, 1d, 2w."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no duration such as 30m, 12h, 1d or 2w.")
-    return int(match[1]) * _UNITS_S[match[2]]
-
-
 @click.command("usage", epilog=_EPILOG)
 @click.argument("name", required=False)
-@click.option("--since", metavar="DURATION", callback=_seconds, help="Only the last 12h, 1d, 2w …")
+@click.option(
+    "--since", metavar="DURATION", callback=durations.seconds, help="Only the last 12h, 1d, 2w …"
+)
 @click.option("--data", metavar="DIR", help="The server's data directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, since: int | None, data: str | None, as_json: bool) -> None:

@@ -38,6 +38,7 @@ def test_the_command_line_page_has_every_option(name: str) -> None:
     assert section
     command = cli.main.get_command(click.Context(cli.main), name)
     assert command
-    for parameter in command.params:
+    parts = [*command.commands.values()] if isinstance(command, click.Group) else [command]
+    for parameter in [parameter for part in parts for parameter in part.params]:
         for option in parameter.opts if isinstance(parameter, click.Option) else ():
             assert f"`{option}" in section[1]
