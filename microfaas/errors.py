@@ -48,6 +48,14 @@ class InvalidRequest(MicrofaasError):
         super().__init__(message)
 
 
+class AccessRefused(MicrofaasError):
+    """The caller is not known, or may not do this; `kind` is the name AWS gives the fault."""
+
+    def __init__(self, message: str, kind: str = "AccessDeniedException") -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
 class RequestTooLarge(MicrofaasError):
     """The event is larger than an invocation may carry."""
 
