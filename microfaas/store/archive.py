@@ -1,86 +1,154 @@
 """Unpacks a .zip of code, trusting nothing in it.
 
 A deployment package may be built by others, so a path must not lead out of the folder, a link
-or device must not be made, and what it claims to contain is counted before it is written.
+or device must not be made, and what it claims to contain is counted before any of it is written.
 """
 
 from __future__ import annotations
 
-import calendar
 import os
-import shutil
+import re
 import stat
-import zipfile
-import zlib
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from microfaas import strict
 from microfaas.errors import ConfigError, Problem
+from microfaas.store import tree
+from microfaas.store.zip_reader import Unsound, ZipEntry, ZipReader
 
 # Lambda's limit, and its words.
 UNPACKED_BYTES_MAX = 262_144_000
+# Of files and folders together, also of folders that are only there because of what is in them.
 ENTRIES_MAX = 100_000
-COPY_BYTES = 1024 * 1024
-_ENCRYPTED = 0x1
+# What Linux allows for one name; and for a path enough that it fits below any data directory.
+NAME_BYTES_MAX = 255
+PATH_BYTES_MAX = 1024
+# More would hide the first ones.
+PROBLEMS_SHOWN_MAX = 20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+class _Plan(NamedTuple):
+    """What is to be made: every folder after the one that it is in, then the files."""
+
+    folders: Sequence[str]
+    files: Sequence[tuple[str, ZipEntry]]
 
 
 def unpack(source: str, target: str) -> None:
-    """Write the archive's files below the existing folder `target`."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            problems = _problems(archive)
-            if problems:
-                raise ConfigError(source, problems)
-            for info in archive.infolist():
-                _extract(archive, info, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise _fault(source, f"is not a sound .zip: {error}") from error
-    except NotImplementedError as error:
-        raise _fault(source, f"cannot be unpacked: {error}; use deflate") from error
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        name = os.path.relpath(str(error.filename), target)
-        raise _fault(source, f"contains {name} more than once, or as file and folder") from error
+    """Write the archive's files below the existing, empty folder `target`.
+
+    Raises ConfigError. What was written until then is the caller's to remove.
+    """
+    with open(source, "rb") as file:
+        try:
+            archive = ZipReader(file.fileno(), ENTRIES_MAX)
+            plan = _plan(source, archive.entries)
+            for folder in plan.folders:
+                place = os.path.join(target, folder)
+                os.mkdir(place)
+                os.chmod(place, tree.FOLDER_MODE)  # whatever the umask is
+            for path, entry in plan.files:
+                _extract(archive, entry, os.path.join(target, path))
+        except Unsound as error:
+            raise refused(source, [Problem(os.path.basename(source), str(error))]) from None
 
 
-def _fault(source: str, text: str) -> ConfigError:
-    return ConfigError(source, [Problem(os.path.basename(source), text)])
+def refused(source: str, problems: Sequence[Problem]) -> ConfigError:
+    """The error that names what is wrong with code, as far as anybody would read."""
+    if len(problems) > PROBLEMS_SHOWN_MAX:
+        more = f"and {len(problems) - PROBLEMS_SHOWN_MAX} more of that kind"
+        problems = [*problems[:PROBLEMS_SHOWN_MAX], Problem(os.path.basename(source), more)]
+    return ConfigError(source, problems)
 
 
-def _problems(archive: zipfile.ZipFile) -> list[Problem]:
-    infos = archive.infolist()
-    where = os.path.basename(str(archive.filename))
-    if len(infos) > ENTRIES_MAX:
-        return [Problem(where, f"must have at most {ENTRIES_MAX} entries, not {len(infos)}")]
-    # zipfile never yields more than an entry declares, so the sum of claims is a bound.
-    if sum(info.file_size for info in infos) >= UNPACKED_BYTES_MAX:
+def _plan(source: str, entries: Sequence[ZipEntry]) -> _Plan:
+    """Raises ConfigError with all that is wrong, before anything is written."""
+    where = os.path.basename(source)
+    if sum(entry.bytes for entry in entries) >= UNPACKED_BYTES_MAX:
         text = f"Unzipped size must be smaller than {UNPACKED_BYTES_MAX} bytes"
-        return [Problem(where, text)]
-    faults = ((info.filename, _fault_of(info)) for info in infos)
-    return [Problem(name, fault) for name, fault in faults if fault]
+        raise ConfigError(source, [Problem(where, text)])
+    faults = ((entry.name, _fault_of(entry)) for entry in entries)
+    problems = [Problem(strict.shown(name), fault) for name, fault in faults if fault]
+    if problems:
+        raise refused(source, problems)
+    folders: set[str] = set()
+    files: dict[str, ZipEntry] = {}
+    for entry in entries:
+        path = "/".join(_parts(entry.name))
+        if not entry.name.endswith("/"):
+            if path in files:
+                problems.append(Problem(strict.shown(path), "is in it more than once"))
+            files[path] = entry
+            path = os.path.dirname(path)
+        _add_folders(path, folders)
+        if len(folders) + len(files) > ENTRIES_MAX:
+            text = f"must have at most {ENTRIES_MAX} files and folders"
+            raise ConfigError(source, [Problem(where, text)])
+    both = (Problem(strict.shown(path), "is a file and a folder") for path in folders & {*files})
+    problems += both
+    if problems:
+        raise refused(source, problems)
+    return _Plan(sorted(folders), [*files.items()])
 
 
-def _fault_of(info: zipfile.ZipInfo) -> str | None:
-    path = PurePosixPath(info.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        return "must lie inside the archive's folder"
-    if info.flag_bits & _ENCRYPTED:
-        return "is encrypted; code must not be"
-    kind = stat.S_IFMT(info.external_attr >> 16)
+def _add_folders(path: str, folders: set[str]) -> None:
+    """A folder and all that it lies in."""
+    while path and path not in folders:
+        folders.add(path)
+        path = os.path.dirname(path)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+def _fault_of(entry: ZipEntry) -> str | None:
+    fault = _fault_of_name(entry.name)
+    if fault:
+        return fault
+    kind, folder = stat.S_IFMT(entry.mode), entry.name.endswith("/")
     if kind == stat.S_IFLNK:
         return "is a symbolic link; put the file itself into the archive"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is neither a file nor a folder"
+    if kind and (kind == stat.S_IFDIR) != folder:
+        return "is a folder by its mode or by its name, but not by both"
+    if folder and entry.bytes:
+        return "is a folder with content"
+    if not folder and entry.mode & tree.SPECIAL_BITS:
+        return "has a setuid, setgid or sticky bit; pack it without"
     return None
 
 
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: str) -> None:
-    place = os.path.join(target, *PurePosixPath(info.filename).parts)
-    if info.is_dir():
-        os.makedirs(place, mode=0o755, exist_ok=True)
-        return
-    os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
-    with archive.open(info) as packed, open(place, "xb") as file:
-        shutil.copyfileobj(packed, file, COPY_BYTES)
-        # Whoever packs with umask 077 still means his function to be able to read it.
-        os.fchmod(file.fileno(), (info.external_attr >> 16) & 0o777 | 0o444)
-    made_s = calendar.timegm((*info.date_time, 0, 0, 0))
-    os.utime(place, (made_s, made_s))
+def _fault_of_name(name: str) -> str | None:
+    parts = _parts(name)
+    if name.startswith("/") or _DRIVE.match(name) or ".." in parts or not parts:
+        return "must lie inside the archive's folder"
+    if "\\" in name:
+        return 'has a backslash in its name; folders are separated by "/"'
+    if _CONTROL.search(name):
+        return "has a control character in its name"
+    if len(parts) > tree.DEPTH_MAX:
+        return f"lies in more than {tree.DEPTH_MAX} folders"
+    return _fault_of_length(parts)
+
+
+def _fault_of_length(parts: Iterable[str]) -> str | None:
+    lengths = [len(os.fsencode(part)) for part in parts]
+    if max(lengths) > NAME_BYTES_MAX:
+        return f"has a name of more than {NAME_BYTES_MAX} bytes"
+    if sum(lengths) + len(lengths) > PATH_BYTES_MAX:
+        return f"has a path of more than {PATH_BYTES_MAX} bytes"
+    return None
+
+
+def _extract(archive: ZipReader, entry: ZipEntry, place: str) -> None:
+    with open(place, "xb") as file:
+        for piece in archive.content(entry):
+            file.write(piece)
+        os.fchmod(file.fileno(), tree.file_mode(entry.mode))
+    os.utime(place, (entry.made_s, entry.made_s))

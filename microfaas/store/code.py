@@ -4,24 +4,24 @@ Theory of operation. A version runs from its own copy, so that an edit cannot ch
 already running. The copy is made beside its final place and renamed into it: whoever sees
 `<root>/<sha256[:16]>` sees all of it. The name is a hash over paths, modes and contents, hence
 the same code from two functions, or copied twice, shares one copy. Nothing is synced to disk: a
-copy that a power cut tears is made anew, since the server takes new ones when it starts.
+copy that a power cut tears no longer has its hash, and is made anew when the server starts, and
+whoever is about to run one has it verified.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import shutil
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
 
 from microfaas.errors import ConfigError, MachineError, Problem
-from microfaas.store import archive
+from microfaas.store import archive, tree
+from microfaas.store.tree import Entry, Excluded
 
 EXCLUDED_NAMES = frozenset(
     (".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".microfaas"),
@@ -33,16 +33,7 @@ COPY_BYTES = 1024 * 1024
 NAME_DIGITS = 16
 
 _PART = ".new-"
-
-Excluded = Callable[[os.DirEntry[str]], bool]
-
-
-class Entry(NamedTuple):
-    """Something in a code folder: a folder, a file or a link."""
-
-    path: str
-    name: str
-    status: os.stat_result
+_DAMAGED = "-damaged"
 
 
 class CodeStore:
@@ -52,6 +43,9 @@ class CodeStore:
         self._root = root_dir
         self._lock = threading.Lock()
         self._growing: set[str] = set()
+        self._placing = threading.Lock()
+        # By copy: the hash it had, and the stamp it had then.
+        self._verified: dict[str, tuple[str, bytes]] = {}
 
     def snapshot(self, source: str, exclude: Collection[str] = ()) -> tuple[str, str]:
         """Copy a folder or .zip; returns the copy's folder and the SHA-256 of what is in it.
@@ -66,11 +60,28 @@ class CodeStore:
                     _copy_folder(source, part, {*exclude, os.path.abspath(self._root)})
                 else:
                     archive.unpack(source, part)
-                digest = _digest(part)
-                os.chmod(part, 0o755)
+                os.chmod(part, tree.FOLDER_MODE)
+                digest = tree.digest(part)
                 return self._place(part, digest), digest
             except OSError as error:
                 raise _explain(error, source, self._root) from error
+
+    def verify(self, directory: str, sha256: str) -> None:
+        """Raises MachineError unless a copy is what `snapshot` made of it, to the last bit.
+
+        Blocking: some milliseconds, or as long as it takes to read the copy when anything in it
+        was changed or it is looked at for the first time. May be called from several threads.
+        """
+        try:
+            if self._matches(directory, sha256):
+                return
+            why = "it was altered or damaged since it was made"
+        except OSError as error:
+            why = f"{error.filename or directory}: {error.strerror}"
+        raise MachineError(
+            f"cannot run the code in {directory}: {why}; "
+            "change the function's code or start microfaas again to have it copied anew"
+        )
 
     def prune(self, keep: Collection[str]) -> None:
         """Remove the copies whose folder is not among `keep`, and what a crash left half-made."""
@@ -79,12 +90,16 @@ class CodeStore:
             with self._lock:
                 names -= {os.path.basename(path) for path in (*keep, *self._growing)}
             for name in names:
-                shutil.rmtree(os.path.join(self._root, name), ignore_errors=True)
+                path = os.path.join(self._root, name)
+                self._verified.pop(path, None)
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def _new_part(self) -> Iterator[str]:
         try:
             os.makedirs(self._root, exist_ok=True)
+            # Functions see their own copy where it is mounted, and nobody else's.
+            os.chmod(self._root, 0o700)
             # Known before it exists, or `prune` could take it for a crash's remains.
             with self._lock:
                 part = tempfile.mkdtemp(prefix=_PART, dir=self._root)
@@ -100,48 +115,35 @@ class CodeStore:
 
     def _place(self, part: str, digest: str) -> str:
         final = os.path.join(self._root, digest[:NAME_DIGITS])
-        try:
-            os.rename(part, final)
-        except OSError as error:
-            # Another one with the same content was first, now or long ago; the part is dropped.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+        with self._placing:
+            if os.path.lexists(final) and not self._is_sound(final, digest):
+                # A power cut or somebody has damaged it; `prune` clears away what is left of it.
+                os.rename(final, f"{part}{_DAMAGED}")
+            try:
+                os.rename(part, final)
+            except OSError as error:
+                # Another one with the same content was first; the part is dropped.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
         return final
 
+    def _is_sound(self, directory: str, sha256: str) -> bool:
+        try:
+            return self._matches(directory, sha256)
+        except OSError:
+            return False
 
-def fingerprint(source: str, exclude: Collection[str] = ()) -> str:
-    """Changes when any file's path, size, time or mode does; far cheaper than a snapshot."""
-    seen = hashlib.sha256()
-    if os.path.isdir(source):
-        for entry in _walk(source, _not_code(exclude)):
-            seen.update(_row(entry.name, entry.status))
-    else:
-        seen.update(_row(os.path.basename(source), os.stat(source)))
-    return seen.hexdigest()
-
-
-def _row(name: str, status: os.stat_result) -> bytes:
-    # A folder's own size and time say nothing that its entries do not, and move by themselves.
-    folder = stat.S_ISDIR(status.st_mode)
-    size, mtime_ns = (0, 0) if folder else (status.st_size, status.st_mtime_ns)
-    return b"%s\0%d %d %d\0" % (os.fsencode(name), status.st_mode, size, mtime_ns)
-
-
-def _walk(source: str, excluded: Excluded | None) -> Iterator[Entry]:
-    """What is in a folder, folders before their content, in the order of names."""
-    folders = [source]
-    while folders:
-        with os.scandir(folders.pop()) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        inner = []
-        for entry in entries:
-            if excluded is not None and excluded(entry):
-                continue
-            status = entry.stat(follow_symlinks=False)
-            yield Entry(entry.path, os.path.relpath(entry.path, source), status)
-            if stat.S_ISDIR(status.st_mode):
-                inner.append(entry.path)
-        folders += reversed(inner)
+    def _matches(self, directory: str, sha256: str) -> bool:
+        """Whether a copy has that hash; it is reckoned anew only when something has changed."""
+        # Before the hash: what changes during the hashing is then seen the next time.
+        stamp = tree.stamp(directory)
+        if self._verified.get(directory) == (sha256, stamp.digest):
+            return True
+        if tree.digest(directory) != sha256:
+            return False
+        if stamp.settled:
+            self._verified[directory] = (sha256, stamp.digest)
+        return True
 
 
 def _not_code(exclude: Collection[str]) -> Excluded:
@@ -159,25 +161,43 @@ def _not_code(exclude: Collection[str]) -> Excluded:
 
 def _copy_folder(source: str, target: str, exclude: Collection[str]) -> None:
     problems: list[Problem] = []
-    for entry in _walk(source, _not_code(exclude)):
+    for entry in tree.walk(source, _not_code(exclude)):
         place = os.path.join(target, entry.name)
-        kind = stat.S_IFMT(entry.status.st_mode)
-        if kind == stat.S_IFDIR:
-            os.mkdir(place, stat.S_IMODE(entry.status.st_mode) & 0o777 | 0o700)
-        elif kind == stat.S_IFREG:
+        if fault := _fault_of(entry):
+            problems.append(Problem(entry.name, fault))
+        elif stat.S_ISDIR(entry.status.st_mode):
+            os.mkdir(place)
+            os.chmod(place, tree.FOLDER_MODE)  # whatever the umask is
+        elif stat.S_ISREG(entry.status.st_mode):
             _copy_file(entry, place)
-        elif kind == stat.S_IFLNK:
+        elif stat.S_ISLNK(entry.status.st_mode):
             _copy_link(entry, place, source, problems)
-        # Sockets, pipes and devices are no code; what runs beside the code may leave them there.
+        # Sockets and pipes are no code; what runs beside the code may leave them there.
     if problems:
-        raise ConfigError(source, problems)
+        raise archive.refused(source, problems)
+
+
+def _fault_of(entry: Entry) -> str | None:
+    mode = entry.status.st_mode
+    if stat.S_ISREG(mode) and mode & tree.SPECIAL_BITS:
+        return "has a setuid, setgid or sticky bit; chmod ug-s,-t it"
+    if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+        return "is a device; name it in the function's devices instead"
+    if entry.name.count("/") == tree.DEPTH_MAX:
+        return f"lies in more than {tree.DEPTH_MAX} folders"
+    return None
 
 
 def _copy_file(entry: Entry, place: str) -> None:
-    with open(entry.path, "rb") as source, open(place, "xb") as target:
+    with open(entry.path, "rb", opener=_open_file) as source, open(place, "xb") as target:
         shutil.copyfileobj(source, target, COPY_BYTES)
-        os.fchmod(target.fileno(), stat.S_IMODE(entry.status.st_mode) & 0o777)
+        os.fchmod(target.fileno(), tree.file_mode(entry.status.st_mode))
     os.utime(place, ns=(entry.status.st_mtime_ns, entry.status.st_mtime_ns))
+
+
+def _open_file(path: str, flags: int) -> int:
+    """The file that was looked at, and not the link or pipe that has come into its place."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _copy_link(entry: Entry, place: str, source: str, problems: list[Problem]) -> None:
@@ -190,23 +210,6 @@ def _copy_link(entry: Entry, place: str, source: str, problems: list[Problem]) -
         return
     # Relative, so that it leads to the copy and not back to the original.
     os.symlink(os.path.relpath(inside, os.path.dirname(entry.name)), place)
-
-
-def _digest(folder: str) -> str:
-    """A hash over the paths, modes and contents, the same wherever the folder lies."""
-    whole = hashlib.sha256()
-    for entry in _walk(folder, None):
-        mode = entry.status.st_mode
-        if stat.S_ISREG(mode):
-            with open(entry.path, "rb") as file:
-                content = hashlib.file_digest(file, "sha256").digest()
-        elif stat.S_ISLNK(mode):
-            content = os.fsencode(os.readlink(entry.path))
-        else:
-            content = b""
-        name = os.fsencode(entry.name)
-        whole.update(b"%d %d %d\0%s%s" % (mode, len(name), len(content), name, content))
-    return whole.hexdigest()
 
 
 def _explain(error: OSError, source: str, root: str) -> ConfigError | MachineError:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from microfaas.errors import ConfigError, MachineError
-from microfaas.store import archive, code
+from microfaas.store import tree
 from microfaas.store.code import CodeStore
+from microfaas.store.tree import Entry
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def source(tmp_path: Path) -> Path:
     (folder / "lib").mkdir(parents=True)
     (folder / "app.py").write_text("def handler(): ...")
     (folder / "lib" / "tool").write_text("#!/bin/sh")
-    (folder / "lib" / "tool").chmod(0o4755)
+    (folder / "lib" / "tool").chmod(0o755)
     os.utime(folder / "app.py", (1_600_000_000, 1_600_000_000))
     return folder
 
@@ -31,7 +33,11 @@ def store(tmp_path: Path) -> CodeStore:
     return CodeStore(str(tmp_path / "code"))
 
 
-def tree(folder: str) -> set[str]:
+def mode(*parts: str) -> int:
+    return stat.S_IMODE(os.stat(os.path.join(*parts)).st_mode)
+
+
+def names(folder: str) -> set[str]:
     return {
         os.path.relpath(os.path.join(place, name), folder)
         for place, folders, names in os.walk(folder)
@@ -42,7 +48,7 @@ def tree(folder: str) -> set[str]:
 def test_a_folder_is_copied_with_modes_and_times(store: CodeStore, source: Path) -> None:
     folder, digest = store.snapshot(str(source))
     assert os.path.basename(folder) == digest[:16]
-    assert tree(folder) == {"app.py", "lib", "lib/tool"}
+    assert names(folder) == {"app.py", "lib", "lib/tool"}
     assert os.stat(f"{folder}/app.py").st_mtime == 1_600_000_000
     assert stat.S_IMODE(os.stat(f"{folder}/lib/tool").st_mode) == 0o755
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o755
@@ -79,13 +85,13 @@ def test_what_is_no_code_stays_out(store: CodeStore, source: Path) -> None:
     (source / "myenv" / "pyvenv.cfg").touch()
     os.mkfifo(source / "pipe")
     folder, _ = store.snapshot(str(source), {str(source / "inbox")})
-    assert tree(folder) == {"app.py", "lib", "lib/tool"}
+    assert names(folder) == {"app.py", "lib", "lib/tool"}
 
 
 def test_copies_inside_the_code_are_not_copied_in_turn(source: Path) -> None:
     store = CodeStore(str(source / "data" / "code"))
     first, _ = store.snapshot(str(source))
-    assert tree(first) == {"app.py", "lib", "lib/tool", "data"}
+    assert names(first) == {"app.py", "lib", "lib/tool", "data"}
     assert store.snapshot(str(source))[0] == first
 
 
@@ -142,89 +148,138 @@ def test_a_vanished_source_leaves_nothing_behind(store: CodeStore, tmp_path: Pat
     assert os.listdir(tmp_path / "code") == []
 
 
-def test_a_fingerprint_follows_edits_only(source: Path) -> None:
-    first = code.fingerprint(str(source))
-    (source / "__pycache__").mkdir()
-    (source / "__pycache__" / "app.pyc").touch()
-    assert code.fingerprint(str(source)) == first
-    (source / "app.py").write_text("changed")
-    assert code.fingerprint(str(source)) != first
+FAULTS = {
+    "setuid": (0o4755, "has a setuid"),
+    "setgid": (0o2755, "has a setuid, setgid"),
+    "sticky": (0o1644, "or sticky bit"),
+}
 
 
-def packed(tmp_path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> str:
-    path = tmp_path / "code.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in entries:
-            file.writestr(name, content)
-    return str(path)
-
-
-def info(name: str, mode: int) -> zipfile.ZipInfo:
-    made = zipfile.ZipInfo(name, (2020, 1, 2, 3, 4, 6))
-    made.external_attr = mode << 16
-    return made
-
-
-def test_a_zip_is_unpacked(store: CodeStore, tmp_path: Path) -> None:
-    path = packed(
-        tmp_path,
-        (info("app.py", 0o100640), b"x"),
-        (info("lib/", 0o40755), b""),
-        (info("lib/bin/run", 0o104755), b"y"),
-        ("venv/kept.py", b"z"),
-    )
-    folder, digest = store.snapshot(path)
-    assert tree(folder) == {"app.py", "lib", "lib/bin", "lib/bin/run", "venv", "venv/kept.py"}
-    assert stat.S_IMODE(os.stat(f"{folder}/app.py").st_mode) == 0o644
-    assert stat.S_IMODE(os.stat(f"{folder}/lib/bin/run").st_mode) == 0o755
-    assert os.stat(f"{folder}/app.py").st_mtime == 1577934246
-    other = packed(tmp_path, ("app.py", b"x"), ("venv/kept.py", b"other"))
-    assert store.snapshot(other)[1] != digest
-
-
-@pytest.mark.parametrize(
-    ("entry", "text"),
-    [
-        ("/etc/passwd", "inside the archive"),
-        ("../x", "inside the archive"),
-        ("a/../../x", "inside the archive"),
-        ("..\\x", "inside the archive"),
-        (info("link", 0o120777), "symbolic link"),
-        (info("device", 0o020666), "neither a file nor a folder"),
-    ],
-)
-def test_a_hostile_entry_is_refused(
-    store: CodeStore, tmp_path: Path, entry: str | zipfile.ZipInfo, text: str
+@pytest.mark.parametrize(("mode", "text"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_file_that_lends_rights_is_refused(
+    store: CodeStore, source: Path, mode: int, text: str
 ) -> None:
-    with pytest.raises(ConfigError, match=text):
-        store.snapshot(packed(tmp_path, (entry, b"/etc")))
-    assert os.listdir(tmp_path / "code") == []
+    (source / "lib" / "tool").chmod(mode)
+    with pytest.raises(ConfigError, match=f"lib/tool: .*{text}"):
+        store.snapshot(str(source))
+    assert os.listdir(source.parent / "code") == []
 
 
-def test_a_zip_of_one_name_twice_is_refused(store: CodeStore, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="more than once"):
-        store.snapshot(packed(tmp_path, ("a", b""), ("a/b", b"")))
-
-
-def test_a_zip_too_large_unpacked_is_refused_in_lambdas_words(
-    store: CodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_that_new_files_take_their_group_from_is_plain_in_the_copy(
+    store: CodeStore, source: Path
 ) -> None:
-    path = packed(tmp_path, ("zeros", b"\0" * 100_000))
-    monkeypatch.setattr(archive, "UNPACKED_BYTES_MAX", 100_000)
-    with pytest.raises(ConfigError, match="Unzipped size must be smaller than 100000 bytes"):
-        store.snapshot(path)
-    monkeypatch.setattr(archive, "ENTRIES_MAX", 0)
-    with pytest.raises(ConfigError, match="at most 0 entries"):
-        store.snapshot(path)
+    (source / "lib").chmod(0o2775)
+    folder, _ = store.snapshot(str(source))
+    assert mode(folder, "lib") == 0o755
 
 
-def test_a_broken_zip_is_refused(store: CodeStore, tmp_path: Path) -> None:
-    path = packed(tmp_path, ("a", b"abc" * 1000))
-    content = bytearray(Path(path).read_bytes())
-    content[35:40] = b"xxxxx"
-    Path(path).write_bytes(content)
-    with pytest.raises(ConfigError, match="not a sound"):
-        store.snapshot(path)
-    Path(path).write_bytes(b"nothing")
-    with pytest.raises(ConfigError, match="not a sound"):
-        store.snapshot(path)
+def test_a_device_is_refused(store: CodeStore, source: Path, monkeypatch: Any) -> None:
+    walk = tree.walk
+
+    def with_a_device(*arguments: Any) -> Iterator[Entry]:
+        yield from walk(*arguments)
+        yield Entry("/dev/null", "null", os.stat("/dev/null"))
+
+    monkeypatch.setattr(tree, "walk", with_a_device)
+    with pytest.raises(ConfigError, match="null: is a device"):
+        store.snapshot(str(source))
+
+
+def test_folders_in_folders_end_somewhere(store: CodeStore, source: Path) -> None:
+    (source / "/".join("a" * 64)).mkdir(parents=True)
+    store.snapshot(str(source))
+    (source / "/".join("a" * 65)).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="lies in more than 64 folders"):
+        store.snapshot(str(source))
+
+
+class TestVerify:
+    @pytest.fixture
+    def copy(self, store: CodeStore, source: Path) -> tuple[str, str]:
+        folder, sha256 = store.snapshot(str(source))
+        store.verify(folder, sha256)
+        return folder, sha256
+
+    CHANGES: ClassVar[dict[str, Callable[[str], object]]] = {
+        "a byte": lambda folder: Path(folder, "app.py").write_text("def handler(): ,,,"),
+        "a mode": lambda folder: Path(folder, "app.py").chmod(0o755),
+        "a new file": lambda folder: Path(folder, "sitecustomize.py").touch(),
+        "a new folder": lambda folder: Path(folder, "lib", "json").mkdir(),
+        "a removed file": lambda folder: Path(folder, "lib", "tool").unlink(),
+        "a moved file": lambda folder: os.rename(f"{folder}/app.py", f"{folder}/app2.py"),
+    }
+
+    @pytest.mark.parametrize("settled", [0, 10**18], ids=["remembered", "new"])
+    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+    def test_any_change_is_found_though_times_are_put_back(
+        self,
+        store: CodeStore,
+        copy: tuple[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+        change: Callable[[str], object],
+        settled: int,
+    ) -> None:
+        folder, sha256 = copy
+        monkeypatch.setattr(tree, "SETTLED_NS", settled)
+        store.verify(folder, sha256)
+        places = [folder, f"{folder}/lib", f"{folder}/app.py"]
+        before = [os.stat(place) for place in places]
+        change(folder)
+        for place, status in zip(places, before, strict=True):
+            if os.path.exists(place):
+                os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(MachineError, match=f"cannot run the code in {folder}: it was altered"):
+            store.verify(folder, sha256)
+
+    def test_what_has_not_changed_is_not_read_again(
+        self, store: CodeStore, copy: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hashed: list[str] = []
+        digest = tree.digest
+        monkeypatch.setattr(tree, "digest", lambda f: (hashed.append(f), digest(f))[1])
+        store.verify(*copy)
+        assert len(hashed) == 1, "it was made just now, when the clock's step might hide a change"
+        monkeypatch.setattr(tree, "SETTLED_NS", 0)
+        for _ in range(3):
+            store.verify(*copy)
+        assert len(hashed) == 2
+        os.utime(f"{copy[0]}/app.py")
+        for _ in range(3):
+            store.verify(*copy)
+        assert len(hashed) == 3
+
+    def test_another_hash_is_not_taken_for_the_remembered_one(
+        self, store: CodeStore, copy: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tree, "SETTLED_NS", 0)
+        store.verify(*copy)
+        with pytest.raises(MachineError, match="altered"):
+            store.verify(copy[0], "0" * 64)
+
+    def test_a_copy_that_is_gone_is_named(self, store: CodeStore, copy: tuple[str, str]) -> None:
+        store.prune([])
+        with pytest.raises(MachineError, match=f"{copy[0]}: No such file"):
+            store.verify(*copy)
+
+    def test_a_damaged_copy_is_made_anew(
+        self, store: CodeStore, source: Path, copy: tuple[str, str]
+    ) -> None:
+        Path(copy[0], "app.py").write_text("def hander(): ...")
+        assert store.snapshot(str(source)) == copy
+        store.verify(*copy)
+        store.prune([copy[0]])
+        assert os.listdir(os.path.dirname(copy[0])) == [os.path.basename(copy[0])]
+
+
+def test_copies_are_for_microfaas_alone_but_each_can_be_read_by_anybody(
+    store: CodeStore, source: Path
+) -> None:
+    (source / "app.py").chmod(0o600)
+    (source / "lib" / "tool").chmod(0o777)
+    (source / "lib").chmod(0o700)
+    before = os.umask(0o077)
+    folder, _ = store.snapshot(str(source))
+    os.umask(before)
+    assert mode(os.path.dirname(folder)) == 0o700
+    assert [mode(folder, name) for name in ("", "lib")] == [0o755, 0o755]
+    assert [mode(folder, name) for name in ("app.py", "lib/tool")] == [0o644, 0o755]
