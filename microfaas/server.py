@@ -24,22 +24,25 @@ from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.invoke import Invoker, new_request_id
 from microfaas.linux import ground, process
+from microfaas.linux.facilities import Facility
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
-from microfaas.linux.machine import Facility
 from microfaas.log import LogFile, path_of
 from microfaas.model import MIB, Function, Invocation, Outcome, Version
 from microfaas.pool.loading import InitFailed
-from microfaas.pool.site import Site
+from microfaas.pool.site import Closable, Site
 from microfaas.pool.supervisor import Supervisor
 from microfaas.runtime import Runtimes
-from microfaas.store import db
+from microfaas.store import db, machine_key
 from microfaas.store.code import CodeStore
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
 from microfaas.store.functions import Functions
+from microfaas.store.machine_key import MachineKey
 from microfaas.store.objects import Ledger
+from microfaas.store.secrets import SecretStore
 from microfaas.store.usage import UsageLog
+from microfaas.supplies import Stores
 from microfaas.triggers import table
 from microfaas.triggers.bucket import BucketSettings
 from microfaas.triggers.kind import Surroundings
@@ -73,7 +76,7 @@ def serve(config: Config, announce: Callable[[Serving], None]) -> int:
     with (
         _lock(config.data),
         bind(config.host, config.port) as listener,
-        ground.prepare(config.data, budget_mb * MIB) as found,
+        ground.prepare(config.data, budget_mb * MIB, config.sandbox_off) as found,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         try:
@@ -96,7 +99,8 @@ def _first(group: BaseExceptionGroup[MicrofaasError]) -> MicrofaasError:
 def _lock(data_dir: str) -> Iterator[None]:
     """The data directory, for one server alone."""
     try:
-        os.makedirs(data_dir, exist_ok=True)
+        # Keys, secrets and other functions' code: nobody else on this machine is to look in.
+        os.makedirs(data_dir, mode=0o700, exist_ok=True)
         with open(os.path.join(data_dir, LOCK), "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
@@ -122,6 +126,7 @@ class _Server:
         self.listener = listener
         self.budget_mb = budget_mb
         self.logs: dict[str, LogFile] = {}
+        self._gateway: Gateway | None = None
 
     async def run(self, announce: Callable[[Serving], None]) -> None:
         """Build, start, wait for the signal; leaving the stack stops all in reverse."""
@@ -137,10 +142,13 @@ class _Server:
             launcher = Launcher(self.ground.nursery, self.ground.sweep)
             stack.callback(launcher.close)
             tasks = await stack.enter_async_context(_tasks())
-            supervisor = Supervisor(self._site(launcher), self.budget_mb, tasks)
+            code = CodeStore(os.path.join(config.data, "code"))
+            key = MachineKey.load(os.path.join(config.data, machine_key.FILE_NAME))
+            secrets = SecretStore(database, key)
+            supplies = Stores(key, secrets, code, self._serve_endpoint)
+            supervisor = Supervisor(self._site(launcher, supplies), self.budget_mb, tasks)
             stack.push_async_callback(supervisor.close)
             functions = Functions()
-            code = CodeStore(os.path.join(config.data, "code"))
             deployer = Deployer(code, functions, supervisor)
             invoker = Invoker(functions, supervisor, usage)
             dispatcher = Dispatcher(invoker)
@@ -150,7 +158,7 @@ class _Server:
                 tasks.create_task(forever())
             versions = [await deployer.install(f, self._not_code()) for f in config.functions]
             deployer.prune()
-            gateway = Gateway(
+            gateway = self._gateway = Gateway(
                 LambdaApi(invoker, dispatcher.submit, config.address),
                 ControlApi(functions, supervisor, config.address),
                 config.address,
@@ -168,18 +176,26 @@ class _Server:
             await stopped.wait()
             _log.info("stopping")
 
-    def _site(self, launcher: Launcher) -> Site:
+    async def _serve_endpoint(self, listener: socket.socket) -> Closable:
+        """The gateway, for functions that do not see the machine's network."""
+        # Functions are started by the gateway's requests, or once it listens.
+        assert self._gateway is not None
+        return await self._gateway.serve(listener)
+
+    def _site(self, launcher: Launcher, supplies: Stores) -> Site:
         site = Site(
             isolation=self.ground.machine.isolation,
             driver=self.ground.driver,
             launcher=launcher,
             runtimes=Runtimes(),
             address=self.config.address,
+            endpoint_port=self.config.port,
             data_dir=self.config.data,
             log_of=self._log_of,
+            supplies=supplies,
         )
         for function in self.config.functions:
-            site.runtime(function)  # one that is missing is told before anything starts
+            site.check(function)  # what cannot be is told before anything starts
         return site
 
     @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import msgspec
 
 from microfaas.cli import output
 from microfaas.linux import machine
-from microfaas.linux.machine import Facility
+from microfaas.linux.facilities import Facility
 
 _STYLES = MappingProxyType({"enforced": "green", "sampled": "yellow", "off": "red"})
 _EPILOG = """\

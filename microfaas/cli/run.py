@@ -15,7 +15,7 @@ from microfaas.config import Trigger
 from microfaas.model import Function
 
 if TYPE_CHECKING:
-    from microfaas.linux.machine import Facility
+    from microfaas.linux.facilities import Facility
     from microfaas.server import Serving
 
 _EPILOG = """\

@@ -60,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_mb_max: int
     log_files_max: int
     drain_s_max: float
+    sandbox_off: tuple[str, ...] = ()
 
 
 def load(
@@ -137,6 +138,7 @@ def parse(
         log_mb_max=settings.log_mb_max,
         log_files_max=settings.log_files_max,
         drain_s_max=settings.drain_s_max,
+        sandbox_off=tuple(settings.sandbox_off),
     )
 
 

@@ -103,6 +103,10 @@ class FunctionTable(msgspec.Struct, kw_only=True):
     waiting_s_max: Annotated[
         float, Meta(gt=0, le=900, description="how long a call may wait before it gets 429")
     ] = DEFAULTS.waiting_s_max
+    rate_max: Annotated[
+        Annotated[float, Meta(gt=0, le=1000000)] | None,
+        Meta(description="calls per second over HTTP; more get 429; as many as come without it"),
+    ] = DEFAULTS.rate_max
     idle_s_max: Annotated[
         float, Meta(ge=0, le=86400, description="an instance unused for so long is stopped")
     ] = DEFAULTS.idle_s_max
@@ -159,10 +163,57 @@ class PricesTable(msgspec.Struct, kw_only=True):
     currency: Annotated[str, Meta(description="printed behind amounts")] = "USD"
 
 
+class TlsTable(msgspec.Struct, kw_only=True):
+    """`[tls]`: the gateway speaks HTTPS when both are set. They are loaded again when they change."""
+
+    certificate: Annotated[
+        str | None, Meta(description="PEM file: the certificate, then those that vouch for it")
+    ] = None
+    key: Annotated[str | None, Meta(description="PEM file: its private key, not encrypted")] = None
+
+
+class RequestsTable(msgspec.Struct, kw_only=True):
+    """`[requests]`: what one client may ask of the gateway before anything runs."""
+
+    connections_max: Annotated[
+        int, Meta(ge=1, le=100000, description="connections at once, in all; more get 503")
+    ] = 1024
+    connections_per_peer_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100000,
+            description="connections at once from one address (of IPv6, one /64); more get 503",
+        ),
+    ] = 256
+    head_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=1048576,
+            description="bytes of a request's head; more get 431, and a line of more than 8190 400",
+        ),
+    ] = 65536
+    request_s_max: Annotated[
+        float,
+        Meta(ge=1, le=3600, description="time for a whole request to arrive, seconds; then 408"),
+    ] = 60.0
+    keepalive_s_max: Annotated[
+        float,
+        Meta(ge=1, le=3600, description="how long an unused connection is kept, seconds"),
+    ] = 75.0
+
+
 class ConfigTable(msgspec.Struct, kw_only=True):
     """The file's top level."""
 
     listen: Annotated[str, Meta(description="HOST:PORT of the gateway")] = "127.0.0.1:9000"
+    auth: Annotated[
+        bool,
+        Meta(
+            description="whether callers need a key on the loopback address too; on others they do"
+        ),
+    ] = False
     data: Annotated[
         str,
         Meta(min_length=1, description="directory of logs, store and code, relative to the file"),
@@ -183,9 +234,17 @@ class ConfigTable(msgspec.Struct, kw_only=True):
     log_files_max: Annotated[
         int, Meta(ge=1, le=100, description="rotated files kept per function")
     ] = 5
+    sandbox_off: Annotated[
+        list[Literal["namespaces", "cells", "networks", "users", "seccomp", "landlock"]],
+        Meta(description="layers of the sandbox not to use, to find out what one breaks or costs"),
+    ] = msgspec.field(default_factory=list)
     drain_s_max: Annotated[
         float, Meta(ge=0, le=900, description="time for running invocations when stopping")
     ] = 10.0
+    tls: Annotated[TlsTable, Meta(description="HTTPS")] = msgspec.field(default_factory=TlsTable)
+    requests: Annotated[RequestsTable, Meta(description="what one client may ask")] = (
+        msgspec.field(default_factory=RequestsTable)
+    )
     prices: Annotated[PricesTable, Meta(description="what usage costs")] = msgspec.field(
         default_factory=PricesTable
     )

@@ -78,6 +78,12 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(factory, sock=listener, backlog=BACKLOG)
 
+    async def serve(self, listener: socket.socket) -> asyncio.Server:
+        """Answer on one more socket, as a function's network has one; closed by whoever asked."""
+        lane, loop = self._lane, asyncio.get_running_loop()
+        assert lane is not None
+        return await loop.create_server(lambda: FastLane(lane), sock=listener, backlog=BACKLOG)
+
     async def close(self) -> None:
         """Take nothing new, wait for what runs, then hang up."""
         if self._server is not None:

@@ -13,9 +13,11 @@ import msgspec
 
 
 class GroupLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a group may take. `cpu` is a hard cap in CPUs, `cpu_weight` a share among groups."""
+    """What a group may take. `cpu` is a hard cap in CPUs, `cpu_weight` a share among groups, of
+    disks as well as of CPUs."""
 
     memory_bytes: int | None = None
+    swap_bytes: int = 0
     processes: int | None = None
     cpu: float | None = None
     cpu_weight: int | None = None
@@ -57,6 +59,7 @@ class Driver(Protocol):
     """One way to have groups on this machine."""
 
     name: str
+    weighs_io: bool
 
     @property
     def directories(self) -> list[str]:
@@ -103,6 +106,7 @@ class NoDriver:
     """The driver of a machine without usable cgroups; memory is sampled instead."""
 
     name = "none"
+    weighs_io = False
     directories: list[str] = []  # noqa: RUF012  # never written
 
     def create(self, name: str, limits: GroupLimits) -> Group:

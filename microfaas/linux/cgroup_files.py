@@ -10,9 +10,9 @@ import time
 REMOVE_WAIT_S = 0.5
 
 
-def write(path: str, value: str) -> None:
+def write(path: str, value: str, directory: int | None = None) -> None:
     """Write a control file in one call, as the kernel wants it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         os.write(fd, value.encode())
     finally:

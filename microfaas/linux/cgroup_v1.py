@@ -14,6 +14,9 @@ from microfaas.linux import cgroup_files as files
 from microfaas.linux.cgroup import Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+# Not everywhere: it needs a scheduler of disks that knows weights.
+IO, IO_WEIGHT = "blkio", "blkio.bfq.weight"
+IO_WEIGHT_MAX = 1000
 CPU_PERIOD_US = 100_000
 NUMBER_BYTES_MAX = 32
 
@@ -27,7 +30,7 @@ def mounts() -> dict[str, str]:
     found = {}
     for line in files.read("/proc/mounts").splitlines():
         _, target, kind, options, *_ = line.split(" ")
-        for name in CONTROLLERS if kind == "cgroup" else ():
+        for name in (*CONTROLLERS, IO) if kind == "cgroup" else ():
             if name in options.split(",") and name in own:
                 directory = target + own[name].rstrip("/")
                 # Inside a container the path may be that of the host: then the mount is the root.
@@ -40,6 +43,7 @@ class GroupV1:
 
     def __init__(self, directories: dict[str, str], limits: GroupLimits) -> None:
         self._directories = directories
+        self._swap_bytes = limits.swap_bytes
         self._distinct = list(dict.fromkeys(directories.values()))
         for directory in self._distinct:
             os.mkdir(directory)
@@ -62,6 +66,9 @@ class GroupV1:
             files.write(f"{self._directories['pids']}/pids.max", str(limits.processes))
         if limits.cpu_weight is not None:
             files.write(f"{cpu}/cpu.shares", str(max(2, limits.cpu_weight)))
+            if IO in self._directories:
+                weight = min(IO_WEIGHT_MAX, max(1, limits.cpu_weight * 100 // 1024))
+                files.write(f"{self._directories[IO]}/{IO_WEIGHT}", str(weight))
         if limits.cpu is not None:
             files.write(f"{cpu}/cpu.cfs_period_us", str(CPU_PERIOD_US))
             files.write(f"{cpu}/cpu.cfs_quota_us", str(max(1000, int(limits.cpu * CPU_PERIOD_US))))
@@ -74,12 +81,15 @@ class GroupV1:
         memory = self._directories["memory"]
         # Memory with swap may never be limited below memory alone: so the order depends on
         # whether the limit grows. Where swap is not accounted there is no such file.
-        names = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+        both = [
+            ("memory.limit_in_bytes", limit_bytes),
+            ("memory.memsw.limit_in_bytes", limit_bytes + self._swap_bytes),
+        ]
         if limit_bytes > int(files.read(f"{memory}/memory.limit_in_bytes")):
-            names.reverse()
-        for name in names:
+            both.reverse()
+        for name, value in both:
             with contextlib.suppress(FileNotFoundError):
-                files.write(f"{memory}/{name}", str(limit_bytes))
+                files.write(f"{memory}/{name}", str(value))
 
     def memory_bytes(self) -> int:
         return files.field(files.read(f"{self._directories['memory']}/memory.stat"), "rss")
@@ -124,6 +134,11 @@ class DriverV1:
         self._roots = {controller: f"{path}/{name}" for controller, path in found.items()}
         for root in set(self._roots.values()):
             os.makedirs(root, exist_ok=True)
+        self.weighs_io = os.path.exists(f"{self._roots.get(IO)}/{IO_WEIGHT}")
+        if not self.weighs_io and IO in self._roots:
+            unused = self._roots.pop(IO)
+            if unused not in self._roots.values():
+                files.remove(unused)
         # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
         # them together would get what one gets.
         files.write(f"{self._roots['cpu']}/cpu.shares", str(1024 * (os.cpu_count() or 1)))

@@ -14,6 +14,7 @@ from microfaas.linux import cgroup_files as files
 from microfaas.linux.cgroup import Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu")
+IO, IO_WEIGHT = "io", "io.weight"
 CPU_PERIOD_US = 100_000
 STAT_BYTES_MAX = 4096
 ROOT = "/sys/fs/cgroup"
@@ -79,13 +80,16 @@ class GroupV2:
         if limits.memory_bytes is not None:
             self.limit_memory(limits.memory_bytes)
             with contextlib.suppress(OSError):  # not there without swap
-                self._write("memory.swap.max", "0")
+                self._write("memory.swap.max", str(limits.swap_bytes))
             self._write("memory.oom.group", "1")
         if limits.processes is not None:
             self._write("pids.max", str(limits.processes))
         if limits.cpu_weight is not None:
             # v1's shares of 1024 are v2's weight of 100.
-            self._write("cpu.weight", str(min(10000, max(1, limits.cpu_weight * 100 // 1024))))
+            weight = str(min(10000, max(1, limits.cpu_weight * 100 // 1024)))
+            self._write("cpu.weight", weight)
+            with contextlib.suppress(FileNotFoundError):  # where disks are not weighed
+                self._write(IO_WEIGHT, weight)
         if limits.cpu is not None:
             self._write("cpu.max", f"{max(1000, int(limits.cpu * CPU_PERIOD_US))} {CPU_PERIOD_US}")
 
@@ -133,6 +137,7 @@ class DriverV2:
         _hand_down(parent)
         os.makedirs(self._root, exist_ok=True)
         _hand_down(self._root)
+        self.weighs_io = os.path.exists(f"{self._root}/{IO_WEIGHT}")
         # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
         # them together would get what one gets.
         files.write(f"{self._root}/cpu.weight", str(min(10000, 100 * (os.cpu_count() or 1))))
@@ -152,7 +157,9 @@ class DriverV2:
 
 def _hand_down(directory: str) -> None:
     enabled = files.read(f"{directory}/cgroup.subtree_control").split()
-    wanted = [f"+{name}" for name in CONTROLLERS if name not in enabled]
+    there = files.read(f"{directory}/cgroup.controllers").split()
+    names = (*CONTROLLERS, *(name for name in (IO,) if name in there))
+    wanted = [f"+{name}" for name in names if name not in enabled]
     if wanted:
         files.write(f"{directory}/cgroup.subtree_control", " ".join(wanted))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from microfaas.linux import cgroup, cgroup_files, machine
@@ -28,7 +28,7 @@ class Ground:
 
 
 @contextlib.contextmanager
-def prepare(data_dir: str, memory_bytes: int) -> Iterator[Ground]:
+def prepare(data_dir: str, memory_bytes: int, off: Collection[str]) -> Iterator[Ground]:
     """Clear what an earlier run left, choose the driver, start the nursery; undone at the end."""
     trees = os.path.join(data_dir, TREES)
     with contextlib.suppress(FileNotFoundError, ValueError), open(trees) as file:
@@ -39,7 +39,6 @@ def prepare(data_dir: str, memory_bytes: int) -> Iterator[Ground]:
         json.dump(sweep, file)
     nursery = Nursery(sweep)
     try:
-        isolation = machine.probe_isolation(nursery)
-        yield Ground(driver, sweep, nursery, machine.describe(isolation, driver, why))
+        yield Ground(driver, sweep, nursery, machine.survey(nursery, driver, why, off))
     finally:
         driver.sweep()

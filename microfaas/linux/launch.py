@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import msgspec
 
-from microfaas.linux.namespaces import Root
+from microfaas.linux.fence import Fence
+from microfaas.linux.network import Wires
+
+
+class Warden(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process that makes cells for the program is told at its start."""
+
+    user_namespace: bool  # whether the program has one of its own to be entered first
+    user: int | None
+    wires: Wires | None
+    cells: bool
+    landlock: bool
+    writable: list[str]
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """A program to start.
 
     The descriptors that come with it are first those at `targets` (the numbers they get in the
-    program), then the files to write `0` to in order to join its cgroup.
+    program), then the warden's socket if there is to be one, then the files to write `0` to in
+    order to join its cgroup.
     """
 
     ticket: int
@@ -19,9 +32,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     cwd: str
     targets: list[int]
-    files_max: int
-    namespaces: int = 0
-    root: Root | None = None
+    fence: Fence
+    warden: Warden | None = None
 
 
 class Launched(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import msgspec
 
@@ -54,9 +55,9 @@ class Nursery:
     def pid(self) -> int:
         return self._program.pid
 
-    def ask(self, launch: Launch) -> Launched:
+    def ask(self, launch: Launch, fds: Sequence[int] = ()) -> Launched:
         """Try one launch and wait for its answer, without a loop: for probes at start."""
-        socket.send_fds(self.socket, [msgspec.msgpack.encode(launch)], [])
+        socket.send_fds(self.socket, [msgspec.msgpack.encode(launch)], list(fds))
         while True:
             data, pidfds, _, _ = socket.recv_fds(self.socket, ANSWER_BYTES_MAX, 1)
             for pidfd in pidfds:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -18,7 +18,7 @@ import sys
 
 import msgspec
 
-from microfaas.linux import cgroup_files, namespaces, process, syscalls
+from microfaas.linux import cgroup_files, fence, process, syscalls, warden
 from microfaas.linux.launch import FDS_MAX, LAUNCH_BYTES_MAX, Answer, Exited, Launch, Launched
 
 
@@ -27,6 +27,8 @@ def main(argv: list[str]) -> None:
     # Ctrl-C goes to the whole foreground group; only the supervisor decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A collection in a fork would copy every page that it looks at.
+    gc.freeze()
     Nursery(socket.socket(fileno=int(argv[0]))).serve()
     cgroup_files.sweep(argv[1:])
 
@@ -73,17 +75,40 @@ class Nursery:
 
     def _launch(self, launch: Launch, fds: list[int]) -> int:
         """Start the program; its pidfd. Raises OSError with what went wrong on the way to exec."""
+        given = fds[: len(launch.targets)]
+        joins = fds[len(given) + (launch.warden is not None) :]
         fault_read, fault_write = os.pipe2(os.O_CLOEXEC)
         owner = os.geteuid(), os.getegid()
-        pid = syscalls.fork(launch.namespaces)
+        pid = syscalls.fork(launch.fence.namespaces)
         if pid == 0:
-            _become(launch, fds, fault_write, owner)
+            _become(launch, given, joins, fault_write, owner)
         os.close(fault_write)
         with os.fdopen(fault_read, "rb") as pipe:
             fault = pipe.read().decode()
         if fault:
             os.waitpid(pid, 0)
             raise OSError(fault)
+        pidfd = self._watch(pid)
+        if launch.warden is not None:
+            self._start_warden(launch, pidfd, fds[len(given)], joins)
+        return pidfd
+
+    def _start_warden(self, launch: Launch, program: int, channel: int, joins: list[int]) -> None:
+        pid = os.fork()
+        if pid:
+            self._watch(pid)
+            return
+        try:
+            assert launch.warden is not None
+            _keep_only([2, program, channel, *joins])
+            with socket.socket(fileno=channel) as supervisor:
+                warden.serve(launch.warden, program, supervisor, joins)
+        except BaseException as error:
+            os.write(2, f"the warden of {launch.argv[0]} ends: {error!r}\n".encode())
+        finally:
+            os._exit(0)
+
+    def _watch(self, pid: int) -> int:
         pidfd = os.pidfd_open(pid)
         self._pids[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
@@ -109,25 +134,18 @@ class Nursery:
             os.waitpid(pid, 0)
 
 
-def _become(launch: Launch, fds: list[int], fault_write: int, owner: tuple[int, int]) -> None:
+def _become(
+    launch: Launch, given: list[int], joins: list[int], fault_write: int, owner: tuple[int, int]
+) -> None:
     """In the child: build the fence from the inside and execute. Never returns."""
     # Parked: a source, or this, may have a number that another one is to get.
     above = max(launch.targets, default=2) + 1
     fault_write = fcntl.fcntl(fault_write, fcntl.F_DUPFD_CLOEXEC, above)
-    parked = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in fds]
-    given, joins = parked[: len(launch.targets)], parked[len(launch.targets) :]
+    given = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in given]
+    joins = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in joins]
     try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.setsid()
-        if launch.namespaces & syscalls.CLONE_NEWUSER:
-            _map_self(*owner)
-        for fd in joins:
-            os.write(fd, b"0")
-        if launch.root is not None:
-            namespaces.enter(launch.root)
+        fence.confine(launch.fence, joins, owner)
         os.chdir(launch.cwd)
-        _limit(launch.files_max)
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         for fd, target in zip(given, launch.targets, strict=True):
             os.dup2(fd, target, inheritable=True)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -140,16 +158,13 @@ def _become(launch: Launch, fds: list[int], fault_write: int, owner: tuple[int, 
         os._exit(127)
 
 
-def _map_self(uid: int, gid: int) -> None:
-    """In a new user namespace, stay oneself; files of others then belong to nobody."""
-    cgroup_files.write("/proc/self/setgroups", "deny")
-    cgroup_files.write("/proc/self/uid_map", f"{uid} {uid} 1")
-    cgroup_files.write("/proc/self/gid_map", f"{gid} {gid} 1")
-
-
-def _limit(files_max: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+def _keep_only(fds: list[int]) -> None:
+    """Close all other descriptors: what this process holds open, others cannot see closed."""
+    last = -1
+    for fd in sorted(fds):
+        os.closerange(last + 1, fd)
+        last = fd
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from microfaas.model import Address, Function, Version
+from collections.abc import Mapping
+
+from microfaas.model import Address, Function, Secret, Version
 
 TASK_ROOT = "/var/task"
 RUNTIME_DIR = "/var/runtime"
 LIBRARIES_DIR = "/var/lang/lib/microfaas"
 MOUNT_ROOT = "/mnt"
+SECRETS_ROOT = "/run/secrets"
 
 _FIXED = {
     "LANG": "en_US.UTF-8",
@@ -16,21 +19,23 @@ _FIXED = {
     "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:"
     "/var/task/lib:/opt/lib",
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-    # SDKs insist on credentials; this machine's gateway does not look at them.
-    "AWS_ACCESS_KEY_ID": "microfaas",
-    "AWS_SECRET_ACCESS_KEY": "microfaas",
-    "AWS_SESSION_TOKEN": "microfaas",
     "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
 }
 
 
 def variables(
-    version: Version, address: Address, runtime: dict[str, str], *, real_paths: dict[str, str]
+    version: Version,
+    address: Address,
+    runtime: Mapping[str, str],
+    *,
+    secrets: Mapping[str, bytes],
+    real_paths: Mapping[str, str],
 ) -> dict[str, str]:
     """Everything that is the same for all instances of a version.
 
-    `real_paths` is empty where the function has a root of its own; else it maps `/var/task`,
-    `/var/runtime` and each `/mnt/NAME` to the machine's directories.
+    `secrets` are its secrets by name, `runtime` the language's variables. `real_paths` is empty
+    where the function has a root of its own; else it maps `/var/task`, `/var/runtime` and each
+    `/mnt/NAME` to the machine's directories.
     """
     function = version.function
     mounts = {mount.name: f"{MOUNT_ROOT}/{mount.name}" for mount in function.mounts}
@@ -39,10 +44,17 @@ def variables(
         **runtime,
         **function.environment,
         **{name: real_paths.get(path, path) for name, path in mounts.items()},
+        **{secret.name: _secret(secret, secrets) for secret in function.secrets},
         **_platform(function, version, address),
         "LAMBDA_TASK_ROOT": real_paths.get(TASK_ROOT, TASK_ROOT),
         "LAMBDA_RUNTIME_DIR": real_paths.get(RUNTIME_DIR, RUNTIME_DIR),
     }
+
+
+def _secret(secret: Secret, secrets: Mapping[str, bytes]) -> str:
+    if not secret.in_environment:
+        return f"{SECRETS_ROOT}/{secret.name}"
+    return secrets[secret.name].decode()
 
 
 def _platform(function: Function, version: Version, address: Address) -> dict[str, str]:

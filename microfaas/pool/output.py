@@ -1,34 +1,54 @@
-"""What a process prints, and the platform's own lines around it, on their way to the log."""
+"""What a process prints, and the platform's own lines around it, on their way to the log.
+
+Theory of operation. What is read at once becomes lines by one replacement, with one moment for
+all of them: a million empty lines cost what a few long ones do. The log takes `bytes_max` from an
+invocation, from loading a module, and from the time between two invocations, counted as they
+stand in the log. Of what is printed beyond, only the number of bytes is kept. The function must
+not be held up by it, nor may it hold up others: what overflows is moved to /dev/null without ever
+coming into this process, as much as the enlarged pipe holds but only every GIVE_WAY_S, whatever
+the rate at which it is printed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import termios
 import time
 
 from microfaas.log import LogFile, stamp
-from microfaas.model import Usage
+from microfaas.model import MIB, Usage
 
 READ_BYTES = 64 * 1024
 # A line longer than this is cut into several; Lambda does so at 256 KB.
 LINE_BYTES_MAX = 256 * 1024
 # What Lambda returns for X-Amz-Log-Type: Tail.
 TAIL_BYTES_MAX = 4096
-# How much is read at once before other work gets its turn.
+# How much is read at once before other work gets its turn; as much as any pipe of ours holds.
 DRAIN_BYTES_MAX = 1024 * 1024
+# Between looks at a pipe that overflows: half a GB a second may pass, for 500 system calls.
+GIVE_WAY_S = 0.002
+# What Linux gives a pipe at first.
+_PIPE_BYTES = 64 * 1024
 _ZERO = bytes(4)
 
 
 class Output:
     """Reads one process's stdout and stderr; owns and closes `read_fd`."""
 
-    def __init__(self, read_fd: int, log: LogFile, name: str) -> None:
+    def __init__(self, read_fd: int, log: LogFile, name: str, bytes_max: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._fd = read_fd
         self._log = log
         self._name = name
+        self._bytes_max = bytes_max
+        # What the log still takes; what it did not take; and, from then on, where that goes.
+        self._left = bytes_max
+        self._dropped = 0
+        self._null_fd = -1
+        self._timer: asyncio.TimerHandle | None = None
         self._partial = b""
         self._tail: bytearray | None = None
         # START is written with what follows it, which mostly is END: one write instead of two.
@@ -38,6 +58,9 @@ class Output:
 
     def begin(self, request_id: str, version: str, keep_tail: bool) -> None:
         """An invocation starts here."""
+        if self._null_fd >= 0:
+            self.drain()
+        self._left = self._bytes_max
         start = f"START RequestId: {request_id} Version: {version}\n"
         self._tail = bytearray(start.encode()) if keep_tail else None
         self._start = f"{stamp(time.time())} {self._name}\t{start}"
@@ -49,13 +72,15 @@ class Output:
             self._start = ""
 
     def note(self, text: str) -> None:
-        """A line of the platform's."""
-        self._line(text.encode())
+        """A line of the platform's; it is never dropped."""
+        line = text.encode()
+        self._write(line, self._prefix() + line + b"\n")
 
     def end(self, request_id: str, usage: Usage, memory_mb: int, suffix: str) -> bytes:
         """The invocation ends here, with Lambda's END and REPORT lines; gives the log's tail."""
-        if self._partial or self._has_more():
+        if self._partial or self._null_fd >= 0 or self._has_more():
             self.drain()
+        self._left = self._bytes_max
         init = "" if usage.init_ms is None else f"Init Duration: {usage.init_ms:.2f} ms\t"
         end = f"END RequestId: {request_id}"
         report = (
@@ -75,7 +100,10 @@ class Output:
         return self._fd >= 0 and fcntl.ioctl(self._fd, termios.FIONREAD, _ZERO) != _ZERO
 
     def drain(self) -> None:
-        """Take what is in the pipe now. What was printed before a reply is before it here too."""
+        """Take what is in the pipe now. What was printed before a reply is before it here too.
+
+        What is printed from here on counts anew.
+        """
         taken = 0
         while taken < DRAIN_BYTES_MAX and self._fd >= 0:
             count = self._read()
@@ -83,12 +111,14 @@ class Output:
                 break
             taken += count
         self._end_line()
+        self._stop_dropping()
+        self._left = self._bytes_max
 
     def _end_line(self) -> None:
         """What has no line end yet becomes a line."""
         if self._partial:
-            self._line(self._partial)
-            self._partial = b""
+            line, self._partial = self._partial, b""
+            self._lines(line)
 
     def close(self) -> None:
         self.drain()
@@ -98,38 +128,115 @@ class Output:
         if self._fd < 0:
             return
         self._end_line()
+        self._stop_dropping()
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
 
     def _readable(self) -> None:
-        self._read()
+        if self._null_fd < 0:
+            self._read()
+        else:
+            self._loop.remove_reader(self._fd)
+            self._give_way()
 
     def _read(self) -> int:
+        """Take some of what is there, and say how much; 0 when there is nothing or no more."""
         try:
-            data = os.read(self._fd, READ_BYTES)
+            if self._null_fd >= 0:
+                count = os.splice(
+                    self._fd, self._null_fd, DRAIN_BYTES_MAX, flags=os.SPLICE_F_NONBLOCK
+                )
+                self._dropped += count
+            else:
+                data = os.read(self._fd, READ_BYTES)
+                count = len(data)
+                self._take(data)
         except BlockingIOError:
             return 0
-        if not data:
+        if not count:
             self._hang_up()
-            return 0
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            self._line(self._cut(line))
-        self._partial = self._cut(self._partial)
-        return len(data)
+        return count
 
-    def _cut(self, line: bytes) -> bytes:
-        """Write a line that is too long in pieces; the last one is left."""
-        while len(line) > LINE_BYTES_MAX:
-            self._line(line[:LINE_BYTES_MAX])
-            line = line[LINE_BYTES_MAX:]
-        return line
+    def _take(self, data: bytes) -> None:
+        """Log the lines that `data` completes."""
+        lines, newline, self._partial = (self._partial + data).rpartition(b"\n")
+        if newline:
+            self._lines(_cut(lines))
+        if len(self._partial) > LINE_BYTES_MAX:
+            line, self._partial = self._partial[:LINE_BYTES_MAX], self._partial[LINE_BYTES_MAX:]
+            self._lines(line)
+        if self._null_fd >= 0:
+            self._dropped += len(self._partial)
+            self._partial = b""
 
-    def _line(self, line: bytes) -> None:
+    def _lines(self, lines: bytes) -> None:
+        """One or more whole lines, without the last one's end."""
+        prefix = self._prefix()
+        text = prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n"
+        if len(text) <= self._left:
+            self._left -= len(text)
+            self._write(lines, text)
+            return
+        kept = text[: text.rfind(b"\n", 0, self._left) + 1]
+        count = len(kept) - kept.count(b"\n") * len(prefix)
+        if kept:
+            self._write(lines[: count - 1], kept)
+        self._left = 0
+        self._dropped += len(lines) + 1 - count
+        self._start_dropping()
+
+    def _prefix(self) -> bytes:
+        return f"{stamp(time.time())} {self._name}\t".encode()
+
+    def _write(self, lines: bytes, text: bytes) -> None:
+        """To the log `text`, which is the lines as they stand there; to the tail just the lines."""
         self.show_start()
-        self._log.write(f"{stamp(time.time())} {self._name}\t".encode() + line + b"\n")
+        self._log.write(text)
         if self._tail is not None:
-            self._tail += line + b"\n"
+            self._tail += lines[-TAIL_BYTES_MAX:] + b"\n"
             if len(self._tail) > 2 * TAIL_BYTES_MAX:
                 del self._tail[:-TAIL_BYTES_MAX]
+
+    def _start_dropping(self) -> None:
+        if self._null_fd >= 0:
+            return
+        self.note(f"[microfaas: {self._bytes_max // MIB} MB are printed, the rest is dropped]")
+        self._null_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        # Without the right to a large pipe the function is merely slower.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, DRAIN_BYTES_MAX)
+
+    def _stop_dropping(self) -> None:
+        """The log takes lines again, first of all how much it has not taken."""
+        if self._null_fd < 0:
+            return
+        self.note(f"[microfaas: {self._dropped} bytes were dropped]")
+        self._dropped = 0
+        os.close(self._null_fd)
+        self._null_fd = -1
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._loop.add_reader(self._fd, self._readable)
+
+    def _give_way(self) -> None:
+        self._timer = self._loop.call_later(GIVE_WAY_S, self._drop)
+
+    def _drop(self) -> None:
+        """Go on as long as something comes; when nothing has, wait for it as ever."""
+        self._timer = None
+        if self._read():
+            self._give_way()
+        elif self._fd >= 0:
+            self._loop.add_reader(self._fd, self._readable)
+
+
+def _cut(lines: bytes) -> bytes:
+    """Cut the first line in two when it is too long; the others came with one read, and are not."""
+    end = lines.find(b"\n")
+    if (len(lines) if end < 0 else end) > LINE_BYTES_MAX:
+        return lines[:LINE_BYTES_MAX] + b"\n" + lines[LINE_BYTES_MAX:]
+    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import time
@@ -11,11 +10,11 @@ import uuid
 from datetime import UTC, datetime
 
 from microfaas.errors import MachineError, ProtocolError
-from microfaas.linux.cgroup import Group
 from microfaas.linux.process import host_pid
 from microfaas.model import MIB, Version
 from microfaas.pool.instance import Instance
 from microfaas.pool.loading import boot, load
+from microfaas.pool.outfit import Outfit
 from microfaas.pool.output import Output
 from microfaas.pool.pipes import Pipes
 from microfaas.pool.reaper import Reaper
@@ -27,8 +26,6 @@ from microfaas.wire.session import State
 
 CONTROL_BYTES_MAX = 64 * 1024
 SPAWN_S_MAX = 10.0
-# How long after a group was taken the next one is made: not while the instance is being started.
-PREPARE_S = 0.005
 # What a fork leaves on its zygote's account: page tables, stacks, and the old copies of pages
 # that the zygote writes to afterwards. Measured: 1.1 MB.
 FORK_BYTES = 3 * MIB
@@ -47,12 +44,14 @@ class Zygote:
         channel: Channel,
         output: Output,
         control: socket.socket,
+        outfit: Outfit,
         exited: asyncio.Future[int],
     ) -> None:
         self.version = version
         self.sandbox = sandbox
         self.channel = channel
         self.exited = exited
+        self.outfit = outfit
         self.why_not_loaded = ""
         self._site = site
         self._output = output
@@ -60,13 +59,11 @@ class Zygote:
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, asyncio.Future[tuple[int, int]]] = {}
         self._children: dict[int, asyncio.Future[int]] = {}  # by pid in the zygote's namespace
-        # Asked once: finding the runtime reads its manifest, and a fork is not to wait for that.
+        # Asked once, as a fork is not to wait for it.
         self._tmp_shown = site.shown_in_tmp(version)
+        self._user = site.user(version.function)
         self._with_code = False
         self._shared_bytes = 0
-        # Making a cgroup takes half a millisecond, so one is made ahead.
-        self._spare_group: Group | None = None
-        self._preparing = False
         control.setblocking(False)
         self._loop.add_reader(control, self._readable)
         exited.add_done_callback(self._gone)
@@ -89,7 +86,7 @@ class Zygote:
         forks_bytes = limits.concurrency_max * FORK_BYTES
         self.sandbox.limit_memory(limits.memory_mb * MIB + forks_bytes)
         self._output.drain()
-        self._prepare_group()
+        self.outfit.begin(self._shared_bytes)
 
     async def spawn(self, reaper: Reaper) -> Instance:
         """Fork one instance and hear that it is ready. Raises InitFailed or MachineError."""
@@ -115,25 +112,36 @@ class Zygote:
             return False
         self.channel.close()
         self._output.close()
-        if self._spare_group is not None and self._spare_group.remove():
-            self._spare_group = None
-        return self._spare_group is None and self.sandbox.close()
+        return self.outfit.close() and self.sandbox.close()
 
     async def _fork(self, name: str) -> Instance:
-        group = self._take_group()
-        tmp_mb, environment = self._site.private_tmp(name, self.version)
-        pipes = Pipes()
+        environment = self._site.private_tmp(name)
         environment["AWS_LAMBDA_LOG_STREAM_NAME"] = self._stream(name)
+        try:
+            berth = await self.outfit.take()
+        except BaseException:
+            self._site.remove_tmp(name)
+            raise
+        group = berth.group
+        pipes = Pipes(self._user)
+        given = {
+            "requests": [pipes.requests_read],
+            "replies": [pipes.replies_write],
+            "log": [pipes.log_write],
+            "cell": berth.cell,
+            "groups": group.join_fds,
+        }
         request: Message = {
             "kind": "spawn",
             "id": name,
-            "tmp_mb": tmp_mb,
+            "fds": [kind for kind, fds in given.items() for _ in fds],
             "tmp_shown": self._tmp_shown,
+            "filter": self._site.seal if berth.cell else b"",
             "env": environment,
         }
-        given = [pipes.requests_read, pipes.replies_write, pipes.log_write, *group.join_fds]
         try:
-            pid, pidfd = await self._ask(request, given)
+            pid, pidfd = await self._ask(request, [fd for fds in given.values() for fd in fds])
+            host = self._host_pid(pidfd)
         except BaseException:
             pipes.close_ours()
             group.remove()
@@ -141,6 +149,7 @@ class Zygote:
             raise
         finally:
             pipes.close_theirs()
+            berth.close_cell()
             group.close_joins()
         function = self.version.function
         state = State.FORKED if self._with_code else State.BOOTING
@@ -148,36 +157,33 @@ class Zygote:
             name=name,
             version=self.version,
             arn=self._site.address.arn(function.name),
-            sandbox=Sandbox(group, host_pid(pidfd), pidfd, self._shared_bytes),
+            sandbox=Sandbox(group, host, pidfd, self._shared_bytes),
             channel=Channel(pipes.replies_read, pipes.requests_write, state),
-            output=Output(pipes.log_read, self._site.log_of(function.name), name[:8]),
+            output=Output(
+                pipes.log_read,
+                self._site.log_of(function.name),
+                name[:8],
+                function.limits.output_mb_max * MIB,
+            ),
             exited=self._children[pid],
             on_closed=self._site.remove_tmp,
         )
 
-    def _take_group(self) -> Group:
-        """The group that was made ahead, or a new one."""
-        group, self._spare_group = self._spare_group, None
-        if not self._preparing:
-            self._preparing = True
-            self._loop.call_later(PREPARE_S, self._prepare_group)
-        return group or self._new_group()
-
-    def _prepare_group(self) -> None:
-        self._preparing = False
-        if self._spare_group is None and self.alive:
-            # One that cannot be made now is asked for, and complained of, when it is needed.
-            with contextlib.suppress(OSError):
-                self._spare_group = self._new_group()
-
-    def _new_group(self) -> Group:
-        return self._site.group(uuid.uuid4().hex, self.version, self._shared_bytes)
+    def _host_pid(self, pidfd: int) -> int:
+        """A zygote holds code of the function's: what it sends need not be a pidfd."""
+        try:
+            return host_pid(pidfd)
+        except OSError as error:
+            os.close(pidfd)
+            self._distrust(f"it sent no pidfd: {error}")
+            raise MachineError("cannot fork an instance: its zygote answers nonsense") from None
 
     async def _ask(self, request: Message, fds: list[int]) -> tuple[int, int]:
         """Send `spawn`; the pid in the zygote's namespace, and a pidfd."""
         if not self.alive:
             raise MachineError("cannot fork an instance: its zygote has died")
         answer: asyncio.Future[tuple[int, int]] = self._loop.create_future()
+        # Until it is answered, even when nobody waits for that any more.
         self._asked[request["id"]] = answer
         try:
             socket.send_fds(self._control, [encode_body(request)], fds)
@@ -185,8 +191,6 @@ class Zygote:
                 return await answer
         except OSError as error:  # a TimeoutError is one as well
             raise MachineError(f"cannot fork an instance: {error!r}") from None
-        finally:
-            del self._asked[request["id"]]
 
     def _readable(self) -> None:
         try:
@@ -200,23 +204,36 @@ class Zygote:
             return
         try:
             self._heard(decode_body(data), fds)
-        except (ProtocolError, KeyError, TypeError, IndexError) as error:
-            self.channel.close(f"cannot follow the zygote: {error!r}")
-            self.sandbox.kill()
+        except (ProtocolError, KeyError, TypeError, ValueError) as error:
+            for fd in fds:
+                os.close(fd)
+            self._distrust(repr(error))
+
+    def _distrust(self, why: str) -> None:
+        """It does not keep to the protocol: somebody else speaks for it."""
+        self.channel.close(f"cannot follow the zygote: {why}")
+        self.sandbox.kill()
 
     def _heard(self, message: Message, fds: list[int]) -> None:
-        if message["kind"] == "exited":
-            child = self._children.pop(message["pid"], None)
-            if child is not None and not child.done():
+        pid, kind = message["pid"], message["kind"]
+        if type(pid) is not int:
+            raise ProtocolError("cannot accept a pid that is no number")
+        if kind == "exited" and not fds:
+            child = self._children.pop(pid, None)
+            if child is None:
+                raise ProtocolError(f"cannot accept the exit of {pid}, which was not forked")
+            if not child.done():
                 child.set_result(int(message["status"]))
             return
-        answer = self._asked.get(message["id"])
-        if answer is None or answer.done():
+        answer = self._asked.pop(message["id"], None)
+        if kind != "spawned" or len(fds) != 1 or answer is None or pid in self._children:
+            raise ProtocolError(f"cannot accept {kind!r} that was not asked for")
+        self._children[pid] = self._loop.create_future()
+        if answer.done():
             # Nobody waits any more; with its pipes closed the instance ends by itself.
             os.close(fds[0])
-            return
-        self._children[message["pid"]] = self._loop.create_future()
-        answer.set_result((message["pid"], fds[0]))
+        else:
+            answer.set_result((pid, fds[0]))
 
     def _gone(self, _: asyncio.Future[int]) -> None:
         """The zygote has exited, and all its instances have with it."""

@@ -108,7 +108,9 @@ class Host:
         )
         version = Version(function=function, code_dir="", code_sha256="")
         code = {"/var/task": str(self.folder / "code")}
-        environment = variables(version, Address(), runtime.environment(), real_paths=code)
+        environment = variables(
+            version, Address(), runtime.environment(), secrets={}, real_paths=code
+        )
         argv = runtime.argv(runtime.host_dir, runtime.libraries_dir)
         with self.talk.log.open("wb") as log:
             return subprocess.Popen(
@@ -137,8 +139,9 @@ class Host:
         request = {
             "kind": "spawn",
             "id": str(number),
-            "tmp_mb": 0,
+            "fds": ["requests", "replies", "log"],
             "tmp_shown": [],
+            "filter": b"",
             "env": environment,
         }
         with log.open("wb") as file:

@@ -1,16 +1,24 @@
-"""What a fork does to itself before it takes an invocation: its cgroup, its /tmp, fresh chance."""
+"""What a fork does to itself before it takes an invocation: its cgroup, its cell, fresh chance.
+
+The cell was made by others: a user namespace that this user owns and may enter without any
+privilege, a mount namespace in it with a /tmp of one's own, and Landlock's rules for that.
+"""
 
 import ctypes
 import os
+import struct
 import sys
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
-MS_NOSUID = 2
-MS_NODEV = 4
-MS_BIND = 4096
-MS_REC = 16384
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_DROP = 24
+SECCOMP_MODE_FILTER = 2
+CAPABILITIES_MAX = 64
+CAPABILITY_VERSION_3 = 0x20080522
+LANDLOCK_RESTRICT_SELF = 446
 SIGKILL = 9
 MADV_COLLAPSE = 25
 HUGE_PAGE = 2 * 1024 * 1024
@@ -20,9 +28,11 @@ COLLAPSE_BYTES_MIN = 24 * 1024 * 1024
 
 # Bound once, before any fork: looking up a library allocates, and a fork should touch little.
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.unshare.argtypes = [ctypes.c_int]
-_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+_libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.capset.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.syscall.argtypes = [ctypes.c_long] * 3
+_NO_CAPABILITIES = (struct.pack("=Ii", CAPABILITY_VERSION_3, 0), bytes(24))
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
@@ -46,30 +56,49 @@ def left_in_tmp(shown):
     return [name for name in os.listdir("/tmp") if name not in ours]
 
 
-def private_tmp(tmp_mb, shown, keep):
-    """A /tmp of one's own, with a copy of `keep` and a view of `shown` from the zygote's."""
-    uid, gid = os.geteuid(), os.getegid()
-    # An ordinary user may change mounts in a user namespace of his own; the zygote's would do,
-    # had executing the host not taken its capabilities away.
-    if _libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if uid else 0)) != 0:
-        raise _os_error("unshare")
-    if uid:
-        _map_self(uid, gid)
-    # Opened in the new namespace: the kernel shows nothing of another one's.
+def enter(cell, seal, shown, keep):
+    """Move into a cell and lose every right that moving gave; `keep` comes along from /tmp.
+
+    `seal` is a seccomp program: it takes away what entering needed.
+    """
+    directory = os.getcwd()
+    # What the module left behind is read through a descriptor: the path leads to the new /tmp.
     old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
-    views = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in shown]
-    options = "mode=1777,size={}m".format(tmp_mb).encode()
-    if _libc.mount(b"tmpfs", b"/tmp", b"tmpfs", MS_NOSUID | MS_NODEV, options) != 0:
-        raise _os_error("mount /tmp")
-    for path, fd in views:
-        os.makedirs(path)
-        source = "/proc/self/fd/{}".format(fd).encode()
-        if _libc.mount(source, path.encode(), b"", MS_BIND | MS_REC, b"") != 0:
-            raise _os_error("mount " + path)
+    _must(_libc.setns(cell[0], CLONE_NEWUSER), "enter the user namespace")
+    _must(_libc.setns(cell[1], CLONE_NEWNS), "enter the mount namespace")
+    os.chdir(directory)
+    for number in range(CAPABILITIES_MAX):
+        if _libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) != 0:
+            break  # the kernel knows no more
+    _must(_libc.capset(*_NO_CAPABILITIES), "drop capabilities")
+    for rules in cell[2:]:
+        _must(_libc.syscall(LANDLOCK_RESTRICT_SELF, rules, 0), "keep to Landlock's rules")
+    for fd in cell:
         os.close(fd)
+    if seal:
+        _filter(seal)
     if keep:
         _copy(old, keep)
         os.close(old)
+
+
+def hide_memory():
+    """Siblings, which are of the same user, may not look into this process through /proc."""
+    _must(_libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "hide")
+
+
+def _filter(program):
+    buffer = ctypes.create_string_buffer(program, len(program))
+    prog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    holder = ctypes.create_string_buffer(prog, len(prog))
+    result = _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(holder), 0, 0)
+    _must(result, "filter system calls")
+
+
+def _must(result, what):
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "cannot {}: {}".format(what, os.strerror(number)))
 
 
 def _copy(directory, names):
@@ -81,17 +110,6 @@ def _copy(directory, names):
             shutil.copytree(source, "/tmp/" + name, symlinks=True)
         else:
             shutil.copy2(source, "/tmp/" + name, follow_symlinks=False)
-
-
-def _map_self(uid, gid):
-    for name, text in (
-        ("setgroups", "deny"),
-        ("uid_map", "{0} {0} 1".format(uid)),
-        ("gid_map", "{0} {0} 1".format(gid)),
-    ):
-        fd = os.open("/proc/self/" + name, os.O_WRONLY)
-        os.write(fd, text.encode())
-        os.close(fd)
 
 
 def reseed():
@@ -123,8 +141,3 @@ def _anonymous_ranges():
             if private_data and (len(fields) == 5 or fields[5] == "[heap]"):
                 start, end = fields[0].split("-")
                 yield int(start, 16), int(end, 16)
-
-
-def _os_error(what):
-    number = ctypes.get_errno()
-    return OSError(number, "{}: {}".format(what, os.strerror(number)))

@@ -126,11 +126,18 @@ class _Zygote:
 
     def become_instance(self, request, fds, parent):
         """In the fork: from the zygote's descriptors and state to an instance's."""
-        # The supervisor sends them in this order: in, out, log; then the cgroup files. Those go
-        # first: memory that is touched before is charged to the zygote for good.
-        fence.join(fds[3:])
+        given = {}
+        for kind, fd in zip(request["fds"], fds):
+            given.setdefault(kind, []).append(fd)
+        # First of all: memory that is touched before is charged to the zygote for good.
+        fence.join(given.get("groups", ()))
+        if given.get("cell"):
+            fence.enter(given["cell"], request["filter"], request["tmp_shown"], self.left_in_tmp)
+        fence.hide_memory()
         fence.die_with_parent(parent)
-        for fd, target in zip(fds[:3], (frames.REQUESTS, frames.REPLIES, 1)):
+        targets = (("requests", frames.REQUESTS), ("replies", frames.REPLIES), ("log", 1))
+        for kind, target in targets:
+            (fd,) = given[kind]
             os.dup2(fd, target, inheritable=False)
             os.close(fd)
         os.set_inheritable(1, True)
@@ -139,8 +146,6 @@ class _Zygote:
         self.control.close()
         for pidfd in self.pidfds.values():
             os.close(pidfd)
-        if request["tmp_mb"]:
-            fence.private_tmp(request["tmp_mb"], request["tmp_shown"], self.left_in_tmp)
         for name, value in request["env"].items():
             os.environ[name] = value  # not by update(), which touches 200 KB of the interpreter
         fence.reseed()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from microfaas.linux.launch import LAUNCH_BYTES_MAX, Answer, Exited, Launch, Launched
-from microfaas.linux.namespaces import Bind, Root
+from microfaas.linux.fence import Fence
+from microfaas.linux.launch import LAUNCH_BYTES_MAX, Answer, Exited, Launch, Launched, Warden
+from microfaas.linux.namespaces import Bind, File, Root
+from microfaas.linux.network import Wires
 
 ROOT = Root(
     staging="/data/root",
-    binds=[Bind("/a", "/b"), Bind("/c", "/d", True)],
+    binds=[Bind("/a", "/b"), Bind("/c", "/d", True, 1879048192)],
     tmp_mb=512,
     new_proc=False,
+    files=[File("/run/secrets/A", b"\0\xffswordfish", private=True)],
+    devices=["/dev/gpiochip0"],
 )
 LAUNCH = Launch(
     ticket=7,
@@ -20,13 +24,28 @@ LAUNCH = Launch(
     env={"A": "b", "É": "\n"},
     cwd="/var/task",
     targets=[0, 1, 2, 3, 4, 5],
-    files_max=1024,
-    namespaces=0x20000000,
-    root=ROOT,
+    fence=Fence(
+        files_max=1024,
+        namespaces=0x20000000,
+        root=ROOT,
+        user=1879048192,
+        groups=[5],
+        filters=[b"\0\xff"],
+        landlock=True,
+    ),
+    warden=Warden(
+        user_namespace=False,
+        user=1879048192,
+        wires=Wires(loopback=True, blocks=["10.0.0.0/8"], listens=[("127.0.0.1", 9000)]),
+        cells=True,
+        landlock=True,
+        writable=["/mnt/A"],
+    ),
 )
+BARE = msgspec.structs.replace(LAUNCH, fence=Fence(files_max=64), warden=None)
 
 
-@pytest.mark.parametrize("launch", [LAUNCH, msgspec.structs.replace(LAUNCH, root=None)])
+@pytest.mark.parametrize("launch", [LAUNCH, BARE])
 def test_a_launch_goes_round(launch: Launch) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(launch), type=Launch) == launch
 
@@ -51,3 +70,7 @@ def test_a_large_environment_fits() -> None:
 def test_a_launch_that_is_not_one_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.msgpack.decode(msgspec.msgpack.encode({"ticket": "7"}), type=Launch)
+
+
+def test_what_is_secret_is_not_shown() -> None:
+    assert "swordfish" not in repr(LAUNCH)

@@ -25,7 +25,9 @@ def version(**fields: Any) -> Version:
 
 
 def made(real: dict[str, str] | None = None, **fields: Any) -> dict[str, str]:
-    return variables(version(**fields), ADDRESS, {"RUNTIME": "r"}, real_paths=real or {})
+    return variables(
+        version(**fields), ADDRESS, {"RUNTIME": "r"}, secrets={}, real_paths=real or {}
+    )
 
 
 @pytest.mark.parametrize(

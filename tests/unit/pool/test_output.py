@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from microfaas.model import Usage
-from microfaas.pool.output import LINE_BYTES_MAX, TAIL_BYTES_MAX, Output
+from microfaas.pool.output import DRAIN_BYTES_MAX, LINE_BYTES_MAX, TAIL_BYTES_MAX, Output
 
 PREFIX = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z abcd0123\t")
+BYTES_MAX = 1024 * 1024
 USAGE = Usage(wall_ms=1.234, billed_ms=2, memory_mb=17)
 
 
@@ -70,7 +71,7 @@ class Printing:
 async def process() -> AsyncIterator[Printing]:
     read_fd, write_fd = os.pipe()
     log = Log()
-    made = Printing(Output(read_fd, log, "abcd0123"), log, write_fd)  # type: ignore[arg-type]
+    made = Printing(Output(read_fd, log, "abcd0123", BYTES_MAX), log, write_fd)  # type: ignore[arg-type]
     yield made
     with contextlib.suppress(OSError, ValueError):
         made.output.close()
@@ -242,3 +243,151 @@ async def test_an_invocation_may_end_after_the_pipe_has(process: Printing) -> No
     begun(process).put(b"hello\n")
     process.exit()
     assert process.report().splitlines()[1] == b"hello"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def text_of(process: Printing) -> bytes:
+    """What is in the log of what was printed, without START, END, REPORT and the notices."""
+    own = (b"START ", b"END ", b"REPORT ", b"[microfaas: ")
+    lines = [line + b"\n" for line in process.log.lines if not line.startswith(own)]
+    return b"".join(lines)
+
+
+def dropped(process: Printing) -> int:
+    """How many bytes the log says were dropped."""
+    found = re.findall(rb"\[microfaas: (\d+) bytes were dropped\]", process.log.data)
+    return sum(map(int, found))
+
+
+FLOODS = {
+    "lines": b"0123456789abcde\n" * 2048,
+    "empty lines": b"\n" * 32768,
+    "long lines": b"x" * 32767 + b"\n",
+    "lines without end": b"x" * 32768,
+}
+
+
+@pytest.mark.parametrize("piece", FLOODS.values(), ids=FLOODS.keys())
+async def test_a_flood_is_cut_where_the_log_would_be_too_long(
+    process: Printing, piece: bytes
+) -> None:
+    begun(process)
+    for _ in range(100):
+        process.put_and_drain(piece)
+    tail = process.report()
+    lines = process.log.lines
+    assert lines[0].startswith(b"START")
+    notices = [number for number, line in enumerate(lines) if line.startswith(b"[microfaas: ")]
+    assert lines[notices[0]] == b"[microfaas: 1 MB are printed, the rest is dropped]"
+    assert notices == [len(lines) - 4, len(lines) - 3]
+    assert lines[-2] == b"END RequestId: id"
+    assert BYTES_MAX - LINE_BYTES_MAX - 100 < len(process.log.data) < BYTES_MAX + 1000
+    # A line that was cut has got an end in each of its pieces.
+    assert 0 <= len(text_of(process)) + dropped(process) - 100 * len(piece) <= 20
+    assert tail.splitlines()[-4:] == lines[-4:]
+
+
+async def test_what_fits_exactly_is_not_cut(process: Printing) -> None:
+    prefix = 34
+    for more, cut in ((0, False), (1, True)):
+        begun(process)
+        line = b"x" * (BYTES_MAX // 4 - prefix - 1) + b"\n"
+        for piece in (line, line, line, b"x" * more + line):
+            process.put_and_drain(piece)
+        process.report()
+        assert (b"is dropped" in process.log.data) is cut
+
+
+async def test_the_next_invocation_prints_again(process: Printing) -> None:
+    for number in range(3):
+        begun(process)
+        for _ in range(100):
+            process.put_and_drain(b"x" * 32767 + b"\n")
+        process.report()
+        process.log.data = b""
+        begun(process).put(b"again %d\n" % number)
+        process.report()
+        assert text_of(process) == b"again %d\n" % number
+        assert dropped(process) == 0
+        process.log.data = b""
+
+
+async def test_between_invocations_as_much_may_be_printed(process: Printing) -> None:
+    begun(process).report()
+    for _ in range(100):
+        process.put_and_drain(b"x" * 32767 + b"\n")
+    assert BYTES_MAX * 0.9 < len(process.log.data) < BYTES_MAX + 1000
+    begun(process).put(b"hello\n")
+    process.report()
+    lines = process.log.lines
+    start = len(lines) - 4
+    assert lines[start - 1] == b"[microfaas: %d bytes were dropped]" % dropped(process)
+    assert lines[start].startswith(b"START")
+    assert lines[start + 1] == b"hello"
+    assert len(text_of(process)) + dropped(process) == 100 * 32768 + 6
+
+
+async def test_the_platforms_own_lines_are_never_dropped(process: Printing) -> None:
+    begun(process)
+    for _ in range(100):
+        process.put_and_drain(b"x" * 32767 + b"\n")
+    process.output.note("it is over")
+    process.report()
+    assert process.log.lines[-4] == b"it is over"
+
+
+async def test_whoever_floods_is_never_held_up_for_long(process: Printing) -> None:
+    """The loop does all of it: what is put into the pipe leaves it, whatever there is to do."""
+    begun(process)
+    total = 64 * DRAIN_BYTES_MAX
+    left = total
+    os.set_blocking(process.fd, False)
+    loop = asyncio.get_running_loop()
+    finished = asyncio.Event()
+
+    def put() -> None:
+        nonlocal left
+        left -= os.write(process.fd, b"y" * 65535 + b"\n")
+        if left <= 0:
+            loop.remove_writer(process.fd)
+            finished.set()
+
+    loop.add_writer(process.fd, put)
+    await finished.wait()
+    process.report()
+    assert len(text_of(process)) + dropped(process) == total - left
+    # And it still hears of a line.
+    process.log.arrived.clear()
+    begun(process).put(b"hello\n")
+    await process.log.arrived.wait()
+    assert process.log.lines[-1] == b"hello"
+
+
+async def test_a_process_that_ends_while_it_floods_lets_go_of_everything(
+    process: Printing,
+) -> None:
+    before = os.listdir("/proc/self/fd")
+    begun(process)
+    for _ in range(100):
+        process.put_and_drain(b"x" * 32767 + b"\n")
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    process.exit()
+    await until(lambda: len(os.listdir("/proc/self/fd")) == len(before) - 2)
+    assert dropped(process) > 0
+    process.report()
+
+
+async def test_what_floods_costs_nothing_while_it_is_quiet(process: Printing) -> None:
+    begun(process)
+    for _ in range(100):
+        process.put_and_drain(b"x" * 32767 + b"\n")
+    for _ in range(3):
+        process.put(b"more\n")
+        await until(lambda: not process.output._has_more())
+        await until(lambda: process.output._timer is None)
+    process.report()
+    assert len(text_of(process)) + dropped(process) == 100 * 32768 + 15
