@@ -19,7 +19,9 @@ from microfaas.config.tables import (
     FunctionTable,
     MountTable,
     PricesTable,
+    RequestsTable,
     SecretTable,
+    TlsTable,
 )
 from microfaas.triggers import table
 
@@ -64,6 +66,8 @@ def page() -> str:
         section("`[functions.NAME]`", FunctionTable),
         section("`[functions.NAME.mounts.VARIABLE]`", MountTable),
         section("`[functions.NAME.secrets.VARIABLE]`", SecretTable),
+        section("`[tls]`", TlsTable),
+        section("`[requests]`", RequestsTable),
         section("`[prices]`", PricesTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",

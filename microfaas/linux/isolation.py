@@ -38,8 +38,8 @@ _FILES_MAX = 64
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     """What a function's processes get.
 
-    `flags` are clone's, for namespaces; `filters` and `seal` are seccomp programs, `landlock` is
-    the version of its interface; `whys` says why a layer is not there.
+    `flags` are clone's, for namespaces; `filters` are seccomp programs, `landlock` is the version
+    of its interface; `whys` says why a layer is not there.
     """
 
     flags: int = 0
@@ -48,7 +48,6 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     networks: bool = False
     users: bool = False
     filters: list[bytes] = []
-    seal: bytes = b""
     landlock: int = 0
     whys: dict[str, str] = {}
 
@@ -137,10 +136,7 @@ def _users(nursery: Nursery, found: Isolation) -> Isolation:
 def _seccomp(nursery: Nursery, found: Isolation) -> Isolation:
     if not seccomp.supported():
         raise OSError("the kernel has no seccomp filters")
-    wanted = msgspec.structs.replace(
-        found, filters=seccomp.programs(), seal=seccomp.sealing() if found.mounts else b""
-    )
-    return _tried(nursery, wanted)
+    return _tried(nursery, msgspec.structs.replace(found, filters=seccomp.programs()))
 
 
 def _landlock(nursery: Nursery, found: Isolation) -> Isolation:

@@ -21,7 +21,8 @@ from typing import Any
 
 from microfaas.linux import syscalls as sys
 
-# Ordinary programs: files, memory, processes, time, sockets, waiting.
+# Ordinary programs: files, memory, processes, time, sockets, waiting. And `setns`: a zygote's forks
+# enter the namespaces that were made for them by it; without capabilities it opens nothing else.
 ALLOWED = """
 _llseek _newselect accept accept4 access alarm arch_prctl arm_fadvise64_64 arm_sync_file_range
 bind brk cacheflush cachestat capget capset chdir chmod chown chown32 clock_getres
@@ -53,15 +54,15 @@ sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity sched_setat
 sched_setscheduler sched_yield seccomp select semctl semget semop semtimedop semtimedop_time64
 send sendfile sendfile64 sendmmsg sendmsg sendto set_mempolicy set_robust_list set_thread_area
 set_tid_address set_tls setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
-setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid
-setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr shmat shmctl
-shmdt shmget shutdown sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask
-sigreturn sigsuspend socket socketcall socketpair splice stat stat64 statfs statfs64 statx symlink
-symlinkat sync sync_file_range sync_file_range2 syncfs sysinfo tee tgkill time timer_create
-timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64
-timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill
-truncate truncate64 ugetrlimit umask uname unlink unlinkat utime utimensat utimensat_time64 utimes
-vfork vmsplice wait4 waitid waitpid write writev
+setgroups32 setitimer setns setpgid setpriority setregid setregid32 setresgid setresgid32
+setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr
+shmat shmctl shmdt shmget shutdown sigaction sigaltstack signal signalfd signalfd4 sigpending
+sigprocmask sigreturn sigsuspend socket socketcall socketpair splice stat stat64 statfs statfs64
+statx symlink symlinkat sync sync_file_range sync_file_range2 syncfs sysinfo tee tgkill time
+timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime
+timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64
+times tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat utime utimensat
+utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev
 """
 
 # Other processes, mounts and namespaces, the kernel itself, its keys and clocks; and those with a
@@ -73,7 +74,7 @@ fspick init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl i
 kexec_file_load kexec_load keyctl listmount lookup_dcookie migrate_pages modify_ldt mount
 mount_setattr move_mount move_pages name_to_handle_at nfsservctl open_by_handle_at open_tree
 perf_event_open pidfd_getfd pivot_root process_madvise process_mrelease process_vm_readv
-process_vm_writev ptrace quotactl quotactl_fd reboot request_key setdomainname sethostname setns
+process_vm_writev ptrace quotactl quotactl_fd reboot request_key setdomainname sethostname
 settimeofday statmount stime swapoff swapon sysfs syslog umount umount2 unshare uselib userfaultfd
 ustat vhangup vm86 vm86old vserver
 """
@@ -100,15 +101,9 @@ Filter = Any  # pyseccomp.SyscallFilter: the library has no type hints of its ow
 def programs() -> list[bytes]:
     """The filters that confine a function, in the order they are to be loaded.
 
-    They leave `setns` to whoever is to enter the namespaces made for it; the program of
-    `sealing` takes that away too. Raises OSError where there is no libseccomp.
+    Raises OSError where there is no libseccomp.
     """
     return [_compile(_by_name), _compile(_by_argument)]
-
-
-def sealing() -> bytes:
-    """The filter that an instance adds once it is in its namespaces."""
-    return _compile(_no_setns)
 
 
 def _compile(rules: Callable[[Any], Filter]) -> bytes:
@@ -126,9 +121,7 @@ def _by_name(lib: Any) -> Filter:
     made = lib.SyscallFilter(lib.ERRNO(errno.ENOSYS))
     made.set_attr(lib.Attr.ACT_BADARCH, lib.KILL_PROCESS)
     _add(lib, made, lib.ALLOW, ALLOWED.split())
-    # A zygote's forks enter their namespaces by it; what else it could enter, it is in already.
-    _add(lib, made, lib.ALLOW, ["setns"])
-    _add(lib, made, lib.ERRNO(errno.EPERM), [name for name in REFUSED.split() if name != "setns"])
+    _add(lib, made, lib.ERRNO(errno.EPERM), REFUSED.split())
     for personality in PERSONALITIES:
         made.add_rule(lib.ALLOW, "personality", lib.Arg(0, lib.EQ, personality))
     return made
@@ -152,12 +145,6 @@ def _by_argument(lib: Any) -> Filter:
     # Of netlink only the routing family, which tells a program its addresses.
     netlink = lib.Arg(0, lib.EQ, socket.AF_NETLINK)
     made.add_rule(unknown, "socket", netlink, lib.Arg(2, lib.NE, socket.NETLINK_ROUTE))
-    return made
-
-
-def _no_setns(lib: Any) -> Filter:
-    made = lib.SyscallFilter(lib.ALLOW)
-    made.add_rule(lib.ERRNO(errno.EPERM), "setns")
     return made
 
 

@@ -82,7 +82,6 @@ class Site:
         self.address = address
         self.log_of = log_of
         self.supplies = supplies
-        self.seal = isolation.seal
         self._isolation = isolation
         self._driver = driver
         self._runtimes = runtimes

@@ -136,7 +136,6 @@ class Zygote:
             "id": name,
             "fds": [kind for kind, fds in given.items() for _ in fds],
             "tmp_shown": self._tmp_shown,
-            "filter": self._site.seal if berth.cell else b"",
             "env": environment,
         }
         try:

@@ -141,7 +141,6 @@ class Host:
             "id": str(number),
             "fds": ["requests", "replies", "log"],
             "tmp_shown": [],
-            "filter": b"",
             "env": environment,
         }
         with log.open("wb") as file:

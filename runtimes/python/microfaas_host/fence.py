@@ -13,9 +13,7 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
-SECCOMP_MODE_FILTER = 2
 CAPABILITIES_MAX = 64
 CAPABILITY_VERSION_3 = 0x20080522
 LANDLOCK_RESTRICT_SELF = 446
@@ -56,11 +54,8 @@ def left_in_tmp(shown):
     return [name for name in os.listdir("/tmp") if name not in ours]
 
 
-def enter(cell, seal, shown, keep):
-    """Move into a cell and lose every right that moving gave; `keep` comes along from /tmp.
-
-    `seal` is a seccomp program: it takes away what entering needed.
-    """
+def enter(cell, keep):
+    """Move into a cell and lose every right that moving gave; `keep` comes along from /tmp."""
     directory = os.getcwd()
     # What the module left behind is read through a descriptor: the path leads to the new /tmp.
     old = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY) if keep else -1
@@ -75,8 +70,6 @@ def enter(cell, seal, shown, keep):
         _must(_libc.syscall(LANDLOCK_RESTRICT_SELF, rules, 0), "keep to Landlock's rules")
     for fd in cell:
         os.close(fd)
-    if seal:
-        _filter(seal)
     if keep:
         _copy(old, keep)
         os.close(old)
@@ -85,14 +78,6 @@ def enter(cell, seal, shown, keep):
 def hide_memory():
     """Siblings, which are of the same user, may not look into this process through /proc."""
     _must(_libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "hide")
-
-
-def _filter(program):
-    buffer = ctypes.create_string_buffer(program, len(program))
-    prog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    holder = ctypes.create_string_buffer(prog, len(prog))
-    result = _libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(holder), 0, 0)
-    _must(result, "filter system calls")
 
 
 def _must(result, what):

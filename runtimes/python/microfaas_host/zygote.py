@@ -132,7 +132,7 @@ class _Zygote:
         # First of all: memory that is touched before is charged to the zygote for good.
         fence.join(given.get("groups", ()))
         if given.get("cell"):
-            fence.enter(given["cell"], request["filter"], request["tmp_shown"], self.left_in_tmp)
+            fence.enter(given["cell"], self.left_in_tmp)
         fence.hide_memory()
         fence.die_with_parent(parent)
         targets = (("requests", frames.REQUESTS), ("replies", frames.REPLIES), ("log", 1))
