@@ -32,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     concurrency_max: int = 10
     waiting_max: int = 100
     waiting_s_max: float = 60.0
+    rate_max: float | None = None
     idle_s_max: float = 300.0
     ready_ahead: int = 1
     output_mb_max: int = 4

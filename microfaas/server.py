@@ -11,17 +11,22 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import uvloop
 
-from microfaas.config import Config
+from microfaas.audit import Audit
+from microfaas.config import Config, endpoint_url
 from microfaas.deploy import Deployer
 from microfaas.dispatch import Dispatcher
 from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
 from microfaas.gateway.app import Gateway, bind
+from microfaas.gateway.auth import Guard
+from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
+from microfaas.gateway.tls import Certificate
 from microfaas.invoke import Invoker, new_request_id
 from microfaas.linux import ground, process
 from microfaas.linux.facilities import Facility
@@ -38,6 +43,7 @@ from microfaas.store.code import CodeStore
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
 from microfaas.store.functions import Functions
+from microfaas.store.keys import KeyRing
 from microfaas.store.machine_key import MachineKey
 from microfaas.store.objects import Ledger
 from microfaas.store.secrets import SecretStore
@@ -52,7 +58,8 @@ LOCK = "lock"
 # How long what the functions print may stay in memory before it is written.
 LOG_FLUSH_S = 0.2
 MEMORY_BUDGET_SHARE = 0.75
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+# Who may call: who has a key, everybody on this machine, or everybody who reaches it.
+Access = Literal["keys", "loopback", "insecure"]
 
 _log = logging.getLogger("microfaas")
 
@@ -66,6 +73,10 @@ class Serving:
     machine: list[Facility]
     functions: list[Function]
     memory_budget_mb: int
+    access: Access
+    # How many keys there are, and whether others than this machine can reach it.
+    keys: int
+    exposed: bool
 
 
 def serve(config: Config, announce: Callable[[Serving], None]) -> int:
@@ -119,8 +130,12 @@ class _Server:
         self, config: Config, found: Ground, listener: socket.socket, budget_mb: int
     ) -> None:
         host, port = listener.getsockname()[:2]
-        url = f"http://{WILDCARDS.get(host, f'[{host}]' if ':' in host else host)}:{port}"
-        address = msgspec.structs.replace(config.address, endpoint_url=url)
+        self.url = endpoint_url(host, port, secure=config.tls is not None)
+        self.access = _access(config, host)
+        # Functions know no certificate of ours, and need none on this machine.
+        self.inner = bind("127.0.0.1", 0) if config.tls else None
+        inner_url = f"http://127.0.0.1:{self.inner.getsockname()[1]}" if self.inner else self.url
+        address = msgspec.structs.replace(config.address, endpoint_url=inner_url)
         self.config = msgspec.structs.replace(config, address=address, port=port)
         self.ground = found
         self.listener = listener
@@ -134,6 +149,7 @@ class _Server:
         stopped = _stop_signal()
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_logs)
+            certificate = Certificate(config.tls) if config.tls else None
             database = Database(os.path.join(config.data, db.FILE_NAME))
             database.open()
             stack.callback(database.close)
@@ -158,23 +174,39 @@ class _Server:
                 tasks.create_task(forever())
             versions = [await deployer.install(f, self._not_code()) for f in config.functions]
             deployer.prune()
+            ring, audit = KeyRing(database, key, functions), Audit(config.data)
+            guard = Guard(ring, audit, config.address) if self.access == "keys" else None
+            if guard is not None:
+                guard.refresh()
+                tasks.create_task(guard.follow())
+            if certificate is not None:
+                tasks.create_task(certificate.follow())
             gateway = self._gateway = Gateway(
                 LambdaApi(invoker, dispatcher.submit, config.address),
                 ControlApi(functions, supervisor, config.address),
                 config.address,
                 drain_s_max=config.drain_s_max,
+                guard=guard,
+                requests=config.requests,
             )
             stack.push_async_callback(dispatcher.drain, config.drain_s_max)
-            await gateway.listen(self.listener)
+            await self._listen(gateway, certificate)
             stack.push_async_callback(gateway.close)
+            audit.record("start", self.url, who="system", access=self.access)
+            stack.callback(audit.record, "stop", self.url, who="system")
             await stack.enter_async_context(
                 self._triggers(Ledger(database), DeadLetters(database), dispatcher, watcher)
             )
-            announce(self._serving())
+            announce(self._serving(len(ring)))
             for version in versions:
                 tasks.create_task(self._keep(version, deployer, watcher))
             await stopped.wait()
             _log.info("stopping")
+
+    async def _listen(self, gateway: Gateway, certificate: Certificate | None) -> None:
+        await gateway.listen(self.listener, certificate)
+        if self.inner is not None:
+            await gateway.listen(self.inner)
 
     async def _serve_endpoint(self, listener: socket.socket) -> Closable:
         """The gateway, for functions that do not see the machine's network."""
@@ -270,13 +302,16 @@ class _Server:
         mounts = [mount.source for function in config.functions for mount in function.mounts]
         return [config.data, *buckets, *mounts]
 
-    def _serving(self) -> Serving:
+    def _serving(self, keys: int) -> Serving:
         return Serving(
-            url=self.config.address.endpoint_url,
+            url=self.url,
             config=self.config,
             machine=list(self.ground.machine.facilities),
             functions=list(self.config.functions),
             memory_budget_mb=self.budget_mb,
+            access=self.access,
+            keys=keys,
+            exposed=not is_loopback(self.listener.getsockname()[0]),
         )
 
     def _log_of(self, name: str) -> LogFile:
@@ -297,6 +332,15 @@ class _Server:
     def _flush(self) -> None:
         for log in self.logs.values():
             log.flush()
+
+
+def _access(config: Config, host: str) -> Access:
+    """`host` is the address that is listened on, whatever name it was given by."""
+    if config.auth:
+        return "keys"
+    if is_loopback(host):
+        return "loopback"
+    return "insecure" if config.insecure else "keys"
 
 
 def _stop_signal() -> asyncio.Event:

@@ -72,7 +72,7 @@ def create(
     """Make a key, called NAME in lists, and print its id and its secret."""
     allowed = scopes.parse(allow, "--allow")
     directory = project.data_dir(data)
-    os.makedirs(directory, exist_ok=True)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
     with project.database(directory) as database:
         key = MachineKey.load(os.path.join(directory, machine_key.FILE_NAME))
         made = Keys(database, key).create(name, allowed, expires_s=expires, rate_per_s=rate)

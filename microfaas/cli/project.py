@@ -13,8 +13,6 @@ from microfaas.store import db
 from microfaas.store.db import Database
 
 ENDPOINT_VARIABLE = "MICROFAAS_ENDPOINT_URL"
-# Who listens everywhere is found here.
-_WILDCARDS = frozenset(("0.0.0.0", "::"))
 
 
 def settings() -> ConfigTable:
@@ -38,12 +36,11 @@ def endpoint_url(given: str | None) -> str:
     if not os.path.exists(FILE_NAME):
         return client.DEFAULT_URL
     problems: list[Problem] = []
-    host, port = config.split_listen(settings().listen, problems)
+    table = settings()
+    host, port = config.split_listen(table.listen, problems)
     if problems:
         raise ConfigError(FILE_NAME, problems)
-    if host in _WILDCARDS:
-        host = "::1" if ":" in host else "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return config.endpoint_url(host, port, secure=table.tls.certificate is not None)
 
 
 def data_dir(given: str | None) -> str:

@@ -24,7 +24,7 @@ Examples:
   microfaas run                        the project in this directory
   microfaas run examples/hello         another one
   microfaas run app.py:handler         one handler, without any configuration
-  microfaas run --listen 0.0.0.0:9000  for the whole network; there is no password
+  microfaas run --listen 0.0.0.0:9000  for the whole network; callers need a key
 
 SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken.
 """
@@ -34,10 +34,16 @@ SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken
 @click.argument("path", default=".")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the file's.")
 @click.option("--data", metavar="DIR", help="Directory of logs, store and code.")
+@click.option("--insecure", is_flag=True, help="Ask nobody for a key, wherever it listens.")
 @click.option("-v", "--verbose", count=True, help="Tell more of what happens.")
 @click.pass_context
 def command(
-    ctx: click.Context, path: str, listen: str | None, data: str | None, verbose: int
+    ctx: click.Context,
+    path: str,
+    listen: str | None,
+    data: str | None,
+    insecure: bool,
+    verbose: int,
 ) -> None:
     """Serve the functions of a project.
 
@@ -48,7 +54,9 @@ def command(
     from microfaas.triggers import table
 
     log.setup(verbose, color=sys.stderr.isatty())
-    ctx.exit(server.serve(config.load(path, table.settings(), listen=listen, data=data), announce))
+    loaded = config.load(path, table.settings(), listen=listen, data=data)
+    loaded = msgspec.structs.replace(loaded, insecure=insecure)
+    ctx.exit(server.serve(loaded, announce))
 
 
 def announce(serving: Serving) -> None:
@@ -60,6 +68,7 @@ def announce(serving: Serving) -> None:
 
 def _lines(serving: Serving) -> Iterator[str]:
     yield f"microfaas {__version__} serves {click.style(serving.url, bold=True)}"
+    yield from _access(serving)
     for function in serving.config.functions:
         yield ""
         yield from _function(function, serving)
@@ -71,6 +80,24 @@ def _lines(serving: Serving) -> Iterator[str]:
         yield click.style("Not enforced on this machine:", fg="yellow")
         yield from map(_weakness, weak)
     yield ""
+
+
+def _access(serving: Serving) -> Iterator[str]:
+    """Who may call, and what is wrong with that."""
+    if serving.access == "loopback":
+        yield "Every program on this machine may call: no key is asked for."
+        return
+    if serving.access == "insecure":
+        yield click.style("Everybody who reaches it may call: no key is asked for.", fg="yellow")
+    else:
+        yield "Callers need a key."
+        if not serving.keys:
+            hint = "microfaas keys create NAME --allow invoke"
+            yield click.style(f"There is none yet; make one: {hint}", fg="yellow")
+    if serving.exposed and serving.config.tls is None:
+        yield click.style(
+            "Requests travel in clear: set certificate and key in [tls].", fg="yellow"
+        )
 
 
 def _function(function: Function, serving: Serving) -> Iterator[str]:

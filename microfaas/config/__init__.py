@@ -20,7 +20,15 @@ from microfaas.config.functions import (
     make_triggers,
 )
 from microfaas.config.reach import absolute
-from microfaas.config.tables import ConfigTable, FunctionTable, MountTable, PricesTable
+from microfaas.config.tables import (
+    ConfigTable,
+    FunctionTable,
+    MountTable,
+    PricesTable,
+    RequestsTable,
+    TlsFiles,
+    TlsTable,
+)
 from microfaas.errors import ConfigError, Problem
 from microfaas.model import Address, Function
 
@@ -32,7 +40,10 @@ __all__ = [
     "FunctionTable",
     "MountTable",
     "PricesTable",
+    "RequestsTable",
+    "TlsFiles",
     "Trigger",
+    "endpoint_url",
     "load",
     "parse",
     "read",
@@ -61,6 +72,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_files_max: int
     drain_s_max: float
     sandbox_off: tuple[str, ...] = ()
+    auth: bool = False
+    # Of the command line alone: nobody is asked for a key, wherever the gateway listens.
+    insecure: bool = False
+    tls: TlsFiles | None = None
+    requests: RequestsTable = msgspec.field(default_factory=RequestsTable)
 
 
 def load(
@@ -114,6 +130,7 @@ def parse(
     data_dir = os.path.abspath(data) if data else absolute(root, settings.data)
     if os.path.exists(data_dir) and not os.path.isdir(data_dir):
         problems.append(Problem("data", f"must be a directory, not the file {data_dir}"))
+    tls = _tls_files(settings.tls, root, problems)
     check_budget(settings.memory_budget_mb, functions, problems)
     rows = functions.items()
     made = [make_function(name, row, root, problems) for name, row in rows]
@@ -130,7 +147,7 @@ def parse(
         address=Address(
             region=settings.region,
             account_id=settings.account_id,
-            endpoint_url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+            endpoint_url=endpoint_url(host, port, secure=tls is not None),
         ),
         functions=tuple(made),
         triggers=tuple(triggers),
@@ -139,6 +156,9 @@ def parse(
         log_files_max=settings.log_files_max,
         drain_s_max=settings.drain_s_max,
         sandbox_off=tuple(settings.sandbox_off),
+        auth=settings.auth,
+        tls=tls,
+        requests=settings.requests,
     )
 
 
@@ -151,6 +171,26 @@ def split_listen(listen: str, problems: list[Problem]) -> tuple[str, int]:
     wanted = "must be HOST:PORT with a port of 0 to 65535"
     problems.append(Problem("listen", f"{wanted}, not {strict.shown(listen)}"))
     return "127.0.0.1", 0
+
+
+def endpoint_url(host: str, port: int, *, secure: bool) -> str:
+    """The URL of a gateway; who listens on every address is found on the loopback one."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _tls_files(table: TlsTable, root: str, problems: list[Problem]) -> TlsFiles | None:
+    if table.certificate is None and table.key is None:
+        return None
+    if not table.certificate or not table.key:
+        problems.append(Problem("tls", "needs both certificate and key"))
+        return None
+    files = TlsFiles(absolute(root, table.certificate), absolute(root, table.key))
+    for name, path in (("certificate", files.certificate), ("key", files.key)):
+        if not os.path.isfile(path):
+            problems.append(Problem(f"tls.{name}", f"must be a file, not {path}"))
+    return files
 
 
 def _bare(

@@ -164,12 +164,19 @@ class PricesTable(msgspec.Struct, kw_only=True):
 
 
 class TlsTable(msgspec.Struct, kw_only=True):
-    """`[tls]`: the gateway speaks HTTPS when both are set. They are loaded again when they change."""
+    """`[tls]`: with both set, the gateway speaks HTTPS. Files that change are loaded again."""
 
     certificate: Annotated[
         str | None, Meta(description="PEM file: the certificate, then those that vouch for it")
     ] = None
     key: Annotated[str | None, Meta(description="PEM file: its private key, not encrypted")] = None
+
+
+class TlsFiles(msgspec.Struct, frozen=True):
+    """What `[tls]` comes to: both files, by their absolute paths."""
+
+    certificate: str
+    key: str
 
 
 class RequestsTable(msgspec.Struct, kw_only=True):
@@ -242,8 +249,8 @@ class ConfigTable(msgspec.Struct, kw_only=True):
         float, Meta(ge=0, le=900, description="time for running invocations when stopping")
     ] = 10.0
     tls: Annotated[TlsTable, Meta(description="HTTPS")] = msgspec.field(default_factory=TlsTable)
-    requests: Annotated[RequestsTable, Meta(description="what one client may ask")] = (
-        msgspec.field(default_factory=RequestsTable)
+    requests: Annotated[RequestsTable, Meta(description="what one client may ask")] = msgspec.field(
+        default_factory=RequestsTable
     )
     prices: Annotated[PricesTable, Meta(description="what usage costs")] = msgspec.field(
         default_factory=PricesTable

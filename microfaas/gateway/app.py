@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
 import socket
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from microfaas.errors import InvalidRequest, MachineError, RequestTooLarge
-from microfaas.gateway import faults
+from microfaas.config import RequestsTable
+from microfaas.errors import AccessRefused, InvalidRequest, MachineError, RequestTooLarge
+from microfaas.gateway import faults, tls
+from microfaas.gateway.auth import Guard
+from microfaas.gateway.connections import Counted, Ticket, peer_of
 from microfaas.gateway.control_api import ControlApi
-from microfaas.gateway.fastlane import REQUEST_S_MAX, FastLane, Lane
+from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi
 from microfaas.gateway.reply import Clock, Reply, headers
+from microfaas.gateway.sigv4 import Signable
+from microfaas.gateway.tls import Certificate
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX, Address
+from microfaas.scopes import Action
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
-# How long an unused connection is kept.
-KEEPALIVE_S = 75.0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -47,15 +53,22 @@ class Gateway:
         address: Address,
         *,
         drain_s_max: float,
+        guard: Guard | None = None,
+        requests: RequestsTable | None = None,
         fast: bool = True,
     ) -> None:
+        """Without a guard, nobody is asked for a key."""
+        self._guard = guard
+        self._requests = requests or RequestsTable()
         self._drain_s_max = drain_s_max
         self._lambda_api = lambda_api
         self._control_api = control_api
         self._address = address
         self._fast = fast
         self._clock = Clock()
-        self._server: asyncio.Server | None = None
+        self._numbers = itertools.count(1)
+        self._servers: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Task[None]] = []
         self._runner = web.AppRunner(
             self._app(),
             handle_signals=False,
@@ -63,37 +76,61 @@ class Gateway:
             # Handlers' faults are logged by faults.py; what is left is peers that send garbage.
             logger=_silent(),
             auto_decompress=False,  # nobody asked for it, and a small body could become a large one
-            keepalive_timeout=KEEPALIVE_S,
+            keepalive_timeout=self._requests.keepalive_s_max,
             shutdown_timeout=drain_s_max,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=LINE_BYTES_MAX,
+            max_headers=HEADERS_MAX,
         )
         self._lane: Lane | None = None
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Start accepting on a bound socket."""
-        await self._runner.setup()
-        other_lane = self._runner.server
-        assert other_lane is not None
-        lane = self._lane = Lane(self._lambda_api, other_lane, KEEPALIVE_S)
-        factory = (lambda: FastLane(lane)) if self._fast else other_lane
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(factory, sock=listener, backlog=BACKLOG)
+    async def listen(self, listener: socket.socket, certificate: Certificate | None = None) -> None:
+        """Start accepting on a bound socket, with a certificate over TLS. Again for another one."""
+        if self._lane is None:
+            await self._runner.setup()
+            other_lane = self._runner.server
+            assert other_lane is not None
+            self._lane = Lane(self._lambda_api, self._guard, other_lane, self._requests)
+        if certificate is None:
+            self._servers.append(await self._serve(listener, ""))
+            return
+        listener.setblocking(False)
+        accepting = tls.accept(listener, certificate, self._lane.census, self._protocol)
+        self._accepting.append(asyncio.get_running_loop().create_task(accepting))
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
-        """Answer on one more socket, as a function's network has one; closed by whoever asked."""
-        lane, loop = self._lane, asyncio.get_running_loop()
-        assert lane is not None
-        return await loop.create_server(lambda: FastLane(lane), sock=listener, backlog=BACKLOG)
+        """Answer on one more socket, as a function's network has one; closed by whoever asked.
+
+        Its connections count apart, so that a function has no more of them than any other peer.
+        """
+        return await self._serve(listener, f"network {next(self._numbers)}")
+
+    async def _serve(self, listener: socket.socket, group: str) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        protocol = functools.partial(self._protocol, None, group)
+        return await loop.create_server(protocol, sock=listener, backlog=BACKLOG)
 
     async def close(self) -> None:
         """Take nothing new, wait for what runs, then hang up."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        for accepting in self._accepting:
+            accepting.cancel()
         if self._lane is not None:
             await self._lane.drain(self._drain_s_max)
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         await self._runner.cleanup()
 
+    def _protocol(self, ticket: Ticket | None, group: str = "") -> asyncio.Protocol:
+        assert self._lane is not None
+        if self._fast:
+            return FastLane(self._lane, ticket, group)
+        return Counted(self._lane.other_lane(), self._lane.census, ticket, group)
+
     def _app(self) -> web.Application:
-        app = web.Application(client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors])
+        app = web.Application(
+            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._guarded]
+        )
         invoke = "/2015-03-31/functions/{name}/invocations"
         invoke_async = "/2014-11-13/functions/{name}/invoke-async"
         for slash in ("", "/"):  # older SDKs send the slash
@@ -124,13 +161,22 @@ class Gateway:
         return self._respond(reply)
 
     async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
-        body = await _body(request)
-        return await self._lambda_api.invoke(self._lambda_api.prepare(call), body)
+        prepared = self._lambda_api.prepare(call)
+        if self._guard is not None:
+            self._guard.permit_invoke(request["key"], prepared)
+        return await self._lambda_api.invoke(prepared, await self._body(request))
 
-    async def _functions(self, _: web.Request) -> web.StreamResponse:
+    def _permit(self, request: web.Request, action: Action, operation: str) -> None:
+        """Raises AccessRefused."""
+        if self._guard is not None:
+            self._guard.permit(request["key"], action, operation)
+
+    async def _functions(self, request: web.Request) -> web.StreamResponse:
+        self._permit(request, "read", "ListFunctions")
         return self._respond(self._control_api.functions(new_request_id()))
 
-    async def _health(self, _: web.Request) -> web.StreamResponse:
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        self._permit(request, "read", "GetHealth")
         return self._respond(self._control_api.health(new_request_id()))
 
     @web.middleware
@@ -148,6 +194,39 @@ class Gateway:
             return self._respond(gone)
         except Exception as error:
             return self._respond(faults.fault(error, new_request_id(), self._address))
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Nothing is told, not even that there is no such path, to who has no key."""
+        guard = self._guard
+        if guard is None:
+            return await handler(request)
+        head, peer, key_id = _signable(request), peer_of(request.transport), ""
+        try:
+            claim = guard.claim(head, peer)
+            key_id = claim.key_id
+            body = b"" if claim.signed is None else await self._body(request)
+            request["key"] = guard.identify(claim, body)
+            return await handler(request)
+        except AccessRefused as error:
+            guard.tell(error, head, peer, key_id)
+            raise
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The whole body, bounded in size and time. Raises RequestTooLarge, InvalidRequest."""
+        if (request.content_length or 0) > EVENT_BYTES_MAX:
+            raise RequestTooLarge(EVENT_BYTES_MAX)
+        limit_s = self._requests.request_s_max
+        try:
+            async with asyncio.timeout(limit_s):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise RequestTooLarge(EVENT_BYTES_MAX) from None
+        except TimeoutError:
+            raise InvalidRequest(
+                f"the request was not complete after {limit_s:.0f} seconds",
+                kind="RequestTimeoutException",
+            ) from None
 
     def _respond(self, reply: Reply) -> web.Response:
         response = web.Response(status=reply.status, body=reply.body or None)
@@ -173,17 +252,8 @@ def _raw_name(request: web.Request) -> str:
     return request.rel_url.raw_path.split("/")[3]
 
 
-async def _body(request: web.Request) -> bytes:
-    """The whole body, bounded in size and time. Raises RequestTooLarge, InvalidRequest."""
-    if (request.content_length or 0) > EVENT_BYTES_MAX:
-        raise RequestTooLarge(EVENT_BYTES_MAX)
-    try:
-        async with asyncio.timeout(REQUEST_S_MAX):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise RequestTooLarge(EVENT_BYTES_MAX) from None
-    except TimeoutError:
-        raise InvalidRequest(
-            f"the request was not complete after {REQUEST_S_MAX:.0f} seconds",
-            kind="RequestTimeoutException",
-        ) from None
+def _signable(request: web.Request) -> Signable:
+    """The head as the client wrote it."""
+    target = request.raw_path.encode("utf-8", "surrogateescape")
+    headers = [(name.lower(), value) for name, value in request.raw_headers]
+    return Signable(request.method, target, headers)

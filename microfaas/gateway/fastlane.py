@@ -12,23 +12,27 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import NamedTuple, cast
 from urllib.parse import parse_qs
 
 import httptools
 
-from microfaas.errors import InvalidRequest
+from microfaas.config import RequestsTable
+from microfaas.errors import AccessRefused, InvalidRequest, MachineError, TooManyRequests
 from microfaas.gateway import faults
+from microfaas.gateway.auth import Claim, Guard
+from microfaas.gateway.connections import Census, Counted, Peer, Ticket, peer_of
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared
-from microfaas.gateway.reply import Clock, Reply, headers
+from microfaas.gateway.reply import Clock, Reply, encode
+from microfaas.gateway.sigv4 import Signable
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX
 
-HEAD_BYTES_MAX = 64 * 1024
+# What the other lane takes of lines and headers; it says what is wrong with more.
+LINE_BYTES_MAX = 8190
+HEADERS_MAX = 128
 # A peer that sends a request ahead of its turn may fill this much before it has to wait.
 AHEAD_BYTES_MAX = 256 * 1024
-REQUEST_S_MAX = 60.0
 DRAIN_POLL_S = 0.02
 # How many times within the keep-alive time unused connections are looked for.
 SWEEPS = 5
@@ -39,20 +43,26 @@ _SUFFIX = b"/invocations"
 # What the other lane's route matches as well.
 _HOT_PATH = re.compile(re.escape(_PREFIX) + rb"[^{}/]+" + _SUFFIX)
 _HEAD_END = b"\r\n\r\n"
-_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
 
 
 class Lane:
     """What all connections share."""
 
     def __init__(
-        self, api: LambdaApi, other_lane: Callable[[], asyncio.Protocol], keepalive_s: float
+        self,
+        api: LambdaApi,
+        guard: Guard | None,
+        other_lane: Callable[[], asyncio.Protocol],
+        requests: RequestsTable,
     ) -> None:
         self.api = api
+        self.guard = guard
         self.other_lane = other_lane
+        self.requests = requests
+        self.census = Census(requests.connections_max, requests.connections_per_peer_max)
         self.clock = Clock()
         self.connections: set[FastLane] = set()
-        self._keepalive_s = keepalive_s
+        self._keepalive_s = keepalive_s = requests.keepalive_s_max
         self._loop = asyncio.get_running_loop()
         self._sweep = self._loop.call_later(keepalive_s / SWEEPS, self._close_unused)
 
@@ -60,7 +70,7 @@ class Lane:
         """Hang up on connections that nobody uses; one timer for all of them."""
         before = self._loop.time() - self._keepalive_s
         for connection in [one for one in self.connections if one.unused_since < before]:
-            connection.close_soon()
+            connection.close_or_abort()
         self._sweep = self._loop.call_later(self._keepalive_s / SWEEPS, self._close_unused)
 
     async def drain(self, timeout_s: float) -> None:
@@ -81,13 +91,19 @@ class Head(NamedTuple):
     raw: bytes
     length: int
     prepared: Prepared | InvalidRequest
+    # None where nobody is asked for a key.
+    claim: Claim | None = None
 
 
 class FastLane(asyncio.Protocol):
     """One connection, as long as its requests are of the hot shape."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, ticket: Ticket | None = None, group: str = "") -> None:
+        """`group`: as whose the connection counts, if not as its address's."""
         self._lane = lane
+        self._ticket = ticket
+        self._group = group
+        self._peer = Peer("", False)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
@@ -107,11 +123,17 @@ class FastLane(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         # Filled by the parser, one request at a time.
         self._url = b""
-        self._headers: dict[bytes, bytes] = {}
+        self._headers: list[tuple[bytes, bytes]] = []
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._peer = peer_of(transport)
+        if self._ticket is None:
+            self._ticket = self._lane.census.enter(self._group or self._peer.host)
+        if self._ticket is None:
+            self._lane.census.turn_away(cast(asyncio.Transport, transport))
+            return
         self._transport = cast(asyncio.Transport, transport)
         self._lane.connections.add(self)
 
@@ -119,10 +141,14 @@ class FastLane(asyncio.Protocol):
         # What runs goes on, as in Lambda; only the answer has nowhere to go.
         self._transport = None
         self._stop_timer()
+        if self._ticket is not None:
+            self._ticket.leave()
         if not self._busy:
             self._end()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return  # it was turned away
         if self._missing > 0:
             self._pieces.append(data)
             self._missing -= len(data)
@@ -151,7 +177,7 @@ class FastLane(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.setdefault(name.lower(), value)
+        self._headers.append((name.lower(), value))
 
     # one request after the other
 
@@ -160,6 +186,13 @@ class FastLane(asyncio.Protocol):
         self._closing = True
         if not self._busy and self._transport is not None:
             self._transport.close()
+
+    def close_or_abort(self) -> None:
+        """Close; when that was of no use before, the peer does not take its answer: hang up."""
+        if self._closing and not self._busy and self._transport is not None:
+            self._transport.abort()
+        else:
+            self.close_soon()
 
     def abort(self) -> None:
         if self._task is not None:
@@ -173,7 +206,7 @@ class FastLane(asyncio.Protocol):
         if not buffer or self._write_paused:
             return
         head_end = buffer.find(_HEAD_END)
-        if head_end < 0 or head_end > HEAD_BYTES_MAX:
+        if head_end < 0 or head_end > self._lane.requests.head_bytes_max:
             self._want_head()
             return
         head_end += len(_HEAD_END)
@@ -210,8 +243,8 @@ class FastLane(asyncio.Protocol):
         """The head is not complete: wait for it, within limits."""
         if not 0x41 <= self._buffer[0] <= 0x5A:
             self._hand_over()  # no method begins so; aiohttp says what is wrong
-        elif len(self._buffer) > HEAD_BYTES_MAX:
-            text = f"the request's head must not be larger than {HEAD_BYTES_MAX} bytes"
+        elif len(self._buffer) > (limit := self._lane.requests.head_bytes_max):
+            text = f"the request's head must not be larger than {limit} bytes"
             self._refuse(431, "RequestHeaderFieldsTooLargeException", text)
         else:
             self._start_timer()
@@ -220,13 +253,13 @@ class FastLane(asyncio.Protocol):
         """Take a head apart; False when it is not of the hot shape."""
         if not raw.startswith(_METHOD + _PREFIX):
             return False
-        self._url, self._headers = b"", {}
+        self._url, self._headers = b"", []
         parser = httptools.HttpRequestParser(self)
         try:
             parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return False
-        fields = self._headers
+        fields = dict(reversed(self._headers))  # of a header that is there twice, the first
         length = fields.get(b"content-length", b"")
         plain = not (b"transfer-encoding" in fields or b"expect" in fields or b"upgrade" in fields)
         path = self._url.partition(b"?")[0]
@@ -237,14 +270,28 @@ class FastLane(asyncio.Protocol):
             and _HOT_PATH.fullmatch(path) is not None
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
+            and self._fits()
         )
-        if hot:
-            self._head = Head(raw, int(length), self._lane.api.prepare(self._call()))
-        return hot
+        if not hot:
+            return False
+        claim = None
+        if self._lane.guard is not None:
+            try:
+                claim = self._lane.guard.claim(
+                    Signable("POST", self._url, self._headers), self._peer
+                )
+            except (AccessRefused, MachineError):
+                return False  # the other lane says so, and need not wait for the body
+        self._head = Head(raw, int(length), self._lane.api.prepare(self._call(fields)), claim)
+        return True
 
-    def _call(self) -> InvokeCall:
+    def _fits(self) -> bool:
+        """Whether the other lane would take lines as long and headers as many."""
+        longest = max(len(name) + len(value) for name, value in self._headers)
+        return max(longest, len(self._url)) <= LINE_BYTES_MAX and len(self._headers) <= HEADERS_MAX
+
+    def _call(self, fields: dict[bytes, bytes]) -> InvokeCall:
         path, _, query = self._url.decode("latin-1").partition("?")
-        fields = self._headers
         return InvokeCall(
             path[len(_PREFIX) : -len(_SUFFIX)],
             parse_qs(query).get("Qualifier", [""])[0] if query else "",
@@ -259,8 +306,9 @@ class FastLane(asyncio.Protocol):
         """Answer one request after the other until the connection is lost or handed over."""
         body: bytes | None = first
         while body is not None:
-            prepared = self._head.prepared
-            self._answer(await self._lane.api.invoke(prepared, body))
+            head = self._head
+            refusal = None if head.claim is None else self._refusal(head.claim, head.prepared, body)
+            self._answer(refusal or await self._lane.api.invoke(head.prepared, body))
             if self._transport is None:
                 break
             self._next = self._loop.create_future()
@@ -269,6 +317,20 @@ class FastLane(asyncio.Protocol):
             self._advance()
             body = await self._next
         self._lane.connections.discard(self)
+
+    def _refusal(
+        self, claim: Claim, prepared: Prepared | InvalidRequest, body: bytes
+    ) -> Reply | None:
+        """What the guard has against a request; None when it may pass."""
+        guard = self._lane.guard
+        assert guard is not None
+        try:
+            guard.permit_invoke(guard.identify(claim, body), prepared)
+        except (AccessRefused, MachineError, TooManyRequests) as error:
+            if isinstance(error, AccessRefused):
+                guard.tell(error, claim.head, claim.peer, claim.key_id)
+            return self._lane.api.fault(error)
+        return None
 
     def _answer(self, reply: Reply) -> None:
         transport = self._transport
@@ -283,10 +345,8 @@ class FastLane(asyncio.Protocol):
             transport.close()
 
     def _write(self, reply: Reply) -> None:
-        lines = headers(reply, self._lane.clock.date())
-        head = f"{_STATUS_LINES[reply.status]}{lines}\r\n".encode("latin-1")
         assert self._transport is not None
-        self._transport.write(head + reply.body)
+        self._transport.write(encode(reply, self._lane.clock.date()))
 
     def _refuse(self, status: int, kind: str, text: str) -> None:
         if self._transport is not None:
@@ -300,7 +360,7 @@ class FastLane(asyncio.Protocol):
         assert transport is not None
         self._stop_timer()
         self._end()
-        protocol = self._lane.other_lane()
+        protocol = Counted(self._lane.other_lane(), self._lane.census, self._ticket)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(self._buffer)
@@ -308,7 +368,7 @@ class FastLane(asyncio.Protocol):
 
     def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(REQUEST_S_MAX, self._too_slow)
+            self._timer = self._loop.call_later(self._lane.requests.request_s_max, self._too_slow)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -316,5 +376,6 @@ class FastLane(asyncio.Protocol):
             self._timer = None
 
     def _too_slow(self) -> None:
-        text = f"the request was not complete after {REQUEST_S_MAX:.0f} seconds"
+        limit_s = self._lane.requests.request_s_max
+        text = f"the request was not complete after {limit_s:.0f} seconds"
         self._refuse(408, "RequestTimeoutException", text)

@@ -6,6 +6,7 @@ import json
 import logging
 
 from microfaas.errors import (
+    AccessRefused,
     FunctionNotFound,
     InvalidRequest,
     MachineError,
@@ -19,7 +20,7 @@ from microfaas.model import Address
 _log = logging.getLogger("microfaas.gateway")
 
 # The faults whose body spells `Message` with a capital, as AWS's model has them.
-_CAPITAL = frozenset({"ResourceNotFoundException", "ServiceException"})
+_CAPITAL = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ServiceException"})
 
 
 def fault(error: Exception, request_id: str, address: Address) -> Reply:
@@ -34,6 +35,8 @@ def fault(error: Exception, request_id: str, address: Address) -> Reply:
     if isinstance(error, InvalidRequest):
         status = 404 if error.kind == "ResourceNotFoundException" else 400
         return reply(status, error.kind, str(error), request_id)
+    if isinstance(error, AccessRefused):
+        return _refused(error, request_id)
     if isinstance(error, ShuttingDown):
         return reply(503, "ServiceUnavailableException", str(error), request_id)
     if isinstance(error, MachineError):
@@ -61,6 +64,13 @@ def reply(
         f"x-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: {kind}\r\n{headers}{JSON}",
         body.encode(),
     )
+
+
+def _refused(error: AccessRefused, request_id: str) -> Reply:
+    """403 for all of them, as AWS has it; who sent no key learns how one is sent."""
+    asked = error.kind == "MissingAuthenticationTokenException"
+    headers = 'WWW-Authenticate: Bearer realm="microfaas"\r\n' if asked else ""
+    return reply(403, error.kind, str(error), request_id, headers=headers)
 
 
 def _throttled(error: TooManyRequests, request_id: str) -> Reply:

@@ -12,6 +12,7 @@ import msgspec
 
 from microfaas.errors import InvalidRequest, RequestTooLarge
 from microfaas.gateway import faults, names
+from microfaas.gateway.rates import Rates
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import Invoker, new_request_id
 from microfaas.model import (
@@ -62,6 +63,7 @@ class LambdaApi:
         self._invoker = invoker
         self._submit = submit
         self._address = address
+        self._rates = Rates("FunctionInvocationRateLimitExceeded")
         # Checks the syntax and makes nothing of it: the event stays the bytes that came.
         self._check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -80,6 +82,7 @@ class LambdaApi:
             return faults.fault(prepared, request_id, self._address)
         try:
             self._check(body, prepared.kind)
+            self._count(prepared)
             invocation = Invocation(
                 request_id=request_id,
                 function=prepared.function,
@@ -95,9 +98,12 @@ class LambdaApi:
         except Exception as error:
             return faults.fault(error, request_id, self._address)
 
+    def fault(self, error: Exception) -> Reply:
+        """The reply to a request that got no further than to the gateway."""
+        return faults.fault(error, new_request_id(), self._address)
+
     def _accept(self, invocation: Invocation, kind: str) -> Reply:
         """Event and DryRun: nobody waits for a result."""
-        self._invoker.check(invocation.function, invocation.qualifier)
         headers = f"x-amzn-RequestId: {invocation.request_id}\r\n"
         if kind == "DryRun":
             return Reply(204, headers, b"")
@@ -120,6 +126,12 @@ class LambdaApi:
             # It goes back to the client and into the environment: only as the plain text it is.
             call.trace_id if call.trace_id.isascii() and call.trace_id.isprintable() else "",
         )
+
+    def _count(self, prepared: Prepared) -> None:
+        """Raises FunctionNotFound, and TooManyRequests past the function's rate."""
+        limits = self._invoker.check(prepared.function, prepared.qualifier).function.limits
+        if limits.rate_max is not None and prepared.kind != "DryRun":
+            self._rates.take(prepared.function, limits.rate_max, time.monotonic())
 
     def _check(self, body: bytes, kind: str) -> None:
         """Raises InvalidRequest, RequestTooLarge."""

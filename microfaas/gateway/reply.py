@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 
 JSON = "Content-Type: application/json\r\n"
+_STATUS_LINES = MappingProxyType(
+    {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
+)
 
 
 class Reply(NamedTuple):
@@ -36,3 +41,9 @@ def headers(reply: Reply, date: str) -> str:
     """All headers of a reply. 204 has no body, so it has no length either."""
     length = "" if reply.status == 204 else f"Content-Length: {len(reply.body)}\r\n"
     return f"Date: {date}\r\n{reply.headers}{length}"
+
+
+def encode(reply: Reply, date: str) -> bytes:
+    """All of a reply, as it goes to the socket."""
+    head = f"{_STATUS_LINES[reply.status]}{headers(reply, date)}\r\n"
+    return head.encode("latin-1") + reply.body

@@ -28,9 +28,17 @@ class TestRun:
         )
         return Path.cwd()
 
-    def serve(self, monkeypatch: pytest.MonkeyPatch, code: int, facilities: list[Facility]) -> None:
+    def serve(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        code: int,
+        facilities: list[Facility],
+        **access: object,
+    ) -> None:
+        told = {"access": "loopback", "keys": 0, "exposed": False, **access}
+
         def serve(given: config.Config, announce: Any) -> int:
-            announce(SimpleNamespace(url="http://h:1", config=given, machine=facilities))
+            announce(SimpleNamespace(url="http://h:1", config=given, machine=facilities, **told))
             return code
 
         monkeypatch.setattr("microfaas.server.serve", serve)
@@ -42,6 +50,7 @@ class TestRun:
         result = run("run")
         assert result.exit_code == 0
         assert result.stdout.splitlines()[1:] == [
+            "Every program on this machine may call: no key is asked for.",
             "",
             "hello  python  app.handler",
             "  http://h:1/2015-03-31/functions/hello/invocations",
@@ -55,6 +64,28 @@ class TestRun:
             "    to fix it: be root",
             "",
         ]
+
+    @pytest.mark.parametrize(
+        ("access", "keys", "exposed", "words"),
+        [
+            ("keys", 0, False, ["need a key", "keys create NAME --allow invoke"]),
+            ("keys", 1, True, ["need a key", "travel in clear"]),
+            ("insecure", 0, True, ["Everybody who reaches it", "travel in clear"]),
+        ],
+    )
+    @pytest.mark.usefixtures("project")
+    def test_says_who_may_call(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        access: str,
+        keys: int,
+        exposed: bool,
+        words: list[str],
+    ) -> None:
+        self.serve(monkeypatch, 0, [], access=access, keys=keys, exposed=exposed)
+        said = run("run").stdout.splitlines()[1:3]
+        for line, word in zip(said, words, strict=True):
+            assert word in line
 
     def test_gives_the_servers_exit_code(self, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("app.py").touch()
