@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXAMPLES := examples/thumbnails examples/food-delivery
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 
-.PHONY: run test check unit bench docs packages clean
+.PHONY: run test check unit fuzz bench docs packages clean
 
 run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
@@ -19,7 +19,14 @@ check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit -p no:cacheprovider
+	$(BIN)/python -m pytest tests/unit tests/fuzz -p no:cacheprovider
+
+# Not part of the proof: it goes on finding for as long as it is let.
+fuzz: $(VENV)/.ready
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[fuzz]'
+	for target in frames lanes configuration archives signatures; do \
+		$(BIN)/python -m tests.fuzz $$target --seconds 60 || exit 1; \
+	done
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m bench
