@@ -1,7 +1,8 @@
 """A small synchronous client of the HTTP API: what the command line uses, and scripts may.
 
 A connection is made for each request. A request is never repeated, since an invocation may have
-happened although its answer was lost; whoever calls knows whether it may happen twice.
+happened although its answer was lost; whoever calls knows whether it may happen twice. With a key
+requests are signed as AWS's clients sign them: the secret itself is never sent.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import contextlib
 import http.client
 import json
 import re
+import ssl
+import time
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from microfaas.errors import ConfigError, MicrofaasError, Problem
+from microfaas.gateway import sigv4
+from microfaas.gateway.sigv4 import Signable
 
 DEFAULT_URL = "http://127.0.0.1:9000"
 CONNECT_S_MAX = 5.0
@@ -23,6 +28,7 @@ CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 3 * 900 + 60.0
 _API = "/_microfaas/v1"
 _HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_KEY = re.compile(r"([A-Z0-9]{1,64})\.([A-Za-z0-9_-]{1,128})")
 
 
 class NotRunning(MicrofaasError):
@@ -68,9 +74,14 @@ class Reply(NamedTuple):
 class Client:
     """Talks to the microfaas at a URL. Its methods raise NotRunning, AnswerLost and ClientError."""
 
-    def __init__(self, endpoint_url: str = DEFAULT_URL) -> None:
+    def __init__(
+        self, endpoint_url: str = DEFAULT_URL, *, key: str = "", ca_file: str | None = None
+    ) -> None:
+        """`key` is ID.SECRET; `ca_file` has who vouches for the server. Raises ConfigError."""
         self.url = endpoint_url.rstrip("/")
-        self._secure, self._host, self._port, self._prefix = _split(self.url)
+        secure, self._host, self._port, self._prefix = _split(self.url)
+        self._tls = _trust(ca_file) if secure else None
+        self._key = _take_apart(key) if key else None
 
     def invoke(
         self,
@@ -120,6 +131,8 @@ class Client:
     def _request(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        if self._key is not None:
+            headers = self._signed(method, path, body or b"", headers, *self._key)
         connection = self._connect()
         try:
             # A server may refuse a large body, and say so, before it has all of it.
@@ -136,9 +149,23 @@ class Client:
             raise _error(response.status, response.headers, answer)
         return response.status, response.headers, answer
 
+    def _signed(
+        self, method: str, path: str, body: bytes, headers: dict[str, str], key_id: str, secret: str
+    ) -> dict[str, str]:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        whole = {**headers, "Host": host if self._port is None else f"{host}:{self._port}"}
+        pairs = [(name.lower().encode(), value.encode()) for name, value in whole.items()]
+        request = Signable(method, (self._prefix + path).encode(), pairs)
+        return {**whole, **sigv4.sign(request, body, key_id, secret, time.time())}
+
     def _connect(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=CONNECT_S_MAX)
+        connection: http.client.HTTPConnection
+        if self._tls is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S_MAX)
+        else:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=CONNECT_S_MAX, context=self._tls
+            )
         try:
             connection.connect()
         except (OSError, UnicodeError) as error:
@@ -158,6 +185,21 @@ def _split(url: str) -> tuple[bool, str, int | None, str]:
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise ConfigError("the endpoint URL", [Problem(url, "must be http://HOST:PORT")])
     return parts.scheme == "https", host, port, parts.path
+
+
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError("the CA file", [Problem(ca_file or "", why)]) from None
+
+
+def _take_apart(key: str) -> tuple[str, str]:
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise ConfigError("the key", [Problem("MICROFAAS_KEY", "must be ID.SECRET")])
+    return match[1], match[2]
 
 
 def _log_tail(encoded: str) -> str:

@@ -49,10 +49,14 @@ class InvalidRequest(MicrofaasError):
 
 
 class AccessRefused(MicrofaasError):
-    """The caller is not known, or may not do this; `kind` is the name AWS gives the fault."""
+    """The caller is not known, or may not do this; `kind` is the name AWS gives the fault.
 
-    def __init__(self, message: str, kind: str = "AccessDeniedException") -> None:
+    `key_id` is the key that was presented, as far as one was.
+    """
+
+    def __init__(self, message: str, kind: str = "AccessDeniedException", key_id: str = "") -> None:
         self.kind = kind
+        self.key_id = key_id
         super().__init__(message)
 
 

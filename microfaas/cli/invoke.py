@@ -9,7 +9,7 @@ from typing import BinaryIO
 import click
 
 from microfaas.cli import exits, output, project
-from microfaas.client import Client, Reply
+from microfaas.client import Reply
 
 _EPILOG = """\
 \b
@@ -21,7 +21,8 @@ Examples:
 
 The result goes to stdout, everything else to stderr. Without an event the function gets {}.
 The server is looked for at --endpoint-url, else $MICROFAAS_ENDPOINT_URL, else where the
-microfaas.toml in this directory says, else at http://127.0.0.1:9000.
+microfaas.toml in this directory says, else at http://127.0.0.1:9000. Where a key is asked for, it
+is taken from --key-file, else from $MICROFAAS_KEY.
 
 Exit code 1 means that the function itself failed; stdout then has its error.
 """
@@ -35,7 +36,7 @@ Exit code 1 means that the function itself failed; stdout then has its error.
 @click.option("--async", "event", is_flag=True, help="Hand the event over, await no result.")
 @click.option("--tail", is_flag=True, help="Print the end of the invocation's log to stderr.")
 @click.option("--client-context", metavar="JSON", help="What context.client_context is to be.")
-@click.option("--endpoint-url", metavar="URL", help="Where microfaas is.")
+@project.reaching
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 @click.pass_context
 def command(
@@ -48,6 +49,8 @@ def command(
     tail: bool,
     client_context: str | None,
     endpoint_url: str | None,
+    key_file: str | None,
+    ca_file: str | None,
     as_json: bool,
 ) -> None:
     """Run the function NAME with an event and print its result.
@@ -56,7 +59,7 @@ def command(
     """
     if event and tail:
         raise click.UsageError("--tail needs the result, which --async does not await.")
-    reply = Client(project.endpoint_url(endpoint_url)).invoke(
+    reply = project.reach(endpoint_url, key_file, ca_file).invoke(
         name,
         _event(stdin, data, file),
         event=event,

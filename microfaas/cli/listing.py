@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from microfaas.cli import output, project
-from microfaas.client import Client
 
 _COLUMNS = ("FUNCTION", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "AT ONCE", "BUSY", "IDLE")
 _EPILOG = """\
@@ -19,11 +18,13 @@ Examples:
 
 
 @click.command("list", epilog=_EPILOG)
-@click.option("--endpoint-url", metavar="URL", help="Where microfaas is.")
+@project.reaching
 @click.option("--json", "as_json", is_flag=True, help="Print all there is to know as JSON.")
-def command(endpoint_url: str | None, as_json: bool) -> None:
+def command(
+    endpoint_url: str | None, key_file: str | None, ca_file: str | None, as_json: bool
+) -> None:
     """List the functions that are served, with their limits and instances."""
-    answer = Client(project.endpoint_url(endpoint_url)).functions()
+    answer = project.reach(endpoint_url, key_file, ca_file).functions()
     if as_json:
         output.show_json(answer)
         return

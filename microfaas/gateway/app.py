@@ -24,7 +24,7 @@ from microfaas.gateway.sigv4 import Signable
 from microfaas.gateway.tls import Certificate
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX, Address
-from microfaas.scopes import Action
+from microfaas.store.keys import Key
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -129,7 +129,7 @@ class Gateway:
 
     def _app(self) -> web.Application:
         app = web.Application(
-            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._guarded]
+            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._hidden]
         )
         invoke = "/2015-03-31/functions/{name}/invocations"
         invoke_async = "/2014-11-13/functions/{name}/invoke-async"
@@ -161,22 +161,18 @@ class Gateway:
         return self._respond(reply)
 
     async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
+        key = await self._identify(request)
         prepared = self._lambda_api.prepare(call)
-        if self._guard is not None:
-            self._guard.permit_invoke(request["key"], prepared)
+        if self._guard is not None and key is not None:
+            self._guard.permit_invoke(key, prepared)
         return await self._lambda_api.invoke(prepared, await self._body(request))
 
-    def _permit(self, request: web.Request, action: Action, operation: str) -> None:
-        """Raises AccessRefused."""
-        if self._guard is not None:
-            self._guard.permit(request["key"], action, operation)
-
     async def _functions(self, request: web.Request) -> web.StreamResponse:
-        self._permit(request, "read", "ListFunctions")
+        await self._permit_read(request, "ListFunctions")
         return self._respond(self._control_api.functions(new_request_id()))
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
-        self._permit(request, "read", "GetHealth")
+        await self._permit_read(request, "GetHealth")
         return self._respond(self._control_api.health(new_request_id()))
 
     @web.middleware
@@ -193,24 +189,32 @@ class Gateway:
             gone = faults.reply(400, "ClientDisconnected", "the client has left", new_request_id())
             return self._respond(gone)
         except Exception as error:
+            if self._guard is not None and isinstance(error, AccessRefused):
+                self._guard.tell(error, _signable(request), peer_of(request.transport))
             return self._respond(faults.fault(error, new_request_id(), self._address))
 
     @web.middleware
-    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Nothing is told, not even that there is no such path, to who has no key."""
-        guard = self._guard
-        if guard is None:
-            return await handler(request)
-        head, peer, key_id = _signable(request), peer_of(request.transport), ""
+    async def _hidden(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who has no key does not even learn that there is no such path."""
         try:
-            claim = guard.claim(head, peer)
-            key_id = claim.key_id
-            body = b"" if claim.signed is None else await self._body(request)
-            request["key"] = guard.identify(claim, body)
             return await handler(request)
-        except AccessRefused as error:
-            guard.tell(error, head, peer, key_id)
+        except web.HTTPException:
+            await self._identify(request)
             raise
+
+    async def _identify(self, request: web.Request) -> Key | None:
+        """Whose request it is; None where nobody is asked. Raises AccessRefused and more."""
+        if self._guard is None:
+            return None
+        claim = self._guard.claim(_signable(request), peer_of(request.transport))
+        body = b"" if claim.signed is None else await self._body(request)
+        return self._guard.identify(claim, body)
+
+    async def _permit_read(self, request: web.Request, operation: str) -> None:
+        """Raises AccessRefused and more."""
+        key = await self._identify(request)
+        if self._guard is not None and key is not None:
+            self._guard.permit(key, "read", operation)
 
     async def _body(self, request: web.Request) -> bytes:
         """The whole body, bounded in size and time. Raises RequestTooLarge, InvalidRequest."""

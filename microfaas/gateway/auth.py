@@ -14,6 +14,7 @@ again only within REPLAY_S of its first coming. Presigned URLs are made to be us
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import logging
 import re
@@ -22,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from microfaas.audit import Audit
-from microfaas.errors import AccessRefused, InvalidRequest, MachineError
+from microfaas.errors import AccessRefused, InvalidRequest, MachineError, TooManyRequests
 from microfaas.gateway import sigv4
 from microfaas.gateway.connections import Peer
 from microfaas.gateway.lambda_api import Prepared
@@ -33,8 +34,8 @@ from microfaas.scopes import Action
 from microfaas.store.keys import Key, KeyRing, digest
 
 REFRESH_S = 0.5
-# A key that nobody knows is looked for in the database, but not more often than this.
-LOOK_AGAIN_S = 0.1
+# A key that is not known is looked for in the database: it may have been made a moment ago.
+LOOKS_PER_S = 10.0
 REPLAY_S = 5.0
 # The newest. Who sends more within the ten minutes that count should use TLS.
 SIGNATURES_REMEMBERED = 65_536
@@ -75,7 +76,7 @@ class Guard:
         self._rates = Rates("CallerRateLimitExceeded")
         self._seen = _Seen()
         self._signing_keys: dict[tuple[str, str], bytes] = {}
-        self._looked_at_s = 0.0
+        self._looks = Rates("")
         self._refusals = _Refusals(audit)
 
     def claim(self, head: Signable, peer: Peer) -> Claim:
@@ -94,13 +95,17 @@ class Guard:
     def identify(self, claim: Claim, body: bytes) -> Key:
         """Whose request it is. Raises AccessRefused, TooManyRequests."""
         now_s = self._clock()
-        if claim.signed is not None:
-            key = self._check_signature(claim, claim.signed, body, now_s)
-        else:
-            key = self._prove_bearer(claim)
-        if key.expires_ms is not None and now_s * 1000 >= key.expires_ms:
-            text = "The security token included in the request is expired"
-            raise AccessRefused(text, "ExpiredTokenException")
+        try:
+            if claim.signed is not None:
+                key = self._check_signature(claim, claim.signed, body, now_s)
+            else:
+                key = self._prove_bearer(claim)
+            if key.expires_ms is not None and now_s * 1000 >= key.expires_ms:
+                text = "The security token included in the request is expired"
+                raise AccessRefused(text, "ExpiredTokenException")
+        except AccessRefused as error:
+            error.key_id = claim.key_id
+            raise
         self._ring.note_use(key)
         if key.rate_per_s is not None:
             self._rates.take(key.id, key.rate_per_s, now_s)
@@ -113,7 +118,8 @@ class Guard:
             resource = self._address.arn(function) if function else "*"
             raise AccessRefused(
                 f"User: {who} is not authorized to perform: lambda:{operation} on resource: "
-                f"{resource} because no scope of the key allows it"
+                f"{resource} because no scope of the key allows it",
+                key_id=key.id,
             )
 
     def permit_invoke(self, key: Key, prepared: Prepared | InvalidRequest) -> None:
@@ -121,14 +127,13 @@ class Guard:
         if isinstance(prepared, Prepared):
             self.permit(key, "invoke", "InvokeFunction", prepared.function)
 
-    def tell(self, error: AccessRefused, head: Signable, peer: Peer, key_id: str) -> None:
+    def tell(self, error: AccessRefused, head: Signable, peer: Peer) -> None:
         """Note that a request was refused; to be called where the reply is made."""
         path = head.target.partition(b"?")[0].decode("ascii", "backslashreplace")
-        self._refusals.tell(error, f"{head.method} {path}", peer, key_id, self._clock())
+        self._refusals.tell(error, f"{head.method} {path}", peer, self._clock())
 
     def refresh(self) -> None:
         """See which keys were made and revoked meanwhile. Raises MachineError."""
-        self._looked_at_s = self._clock()
         self._ring.refresh()
 
     async def follow(self) -> None:
@@ -147,25 +152,27 @@ class Guard:
 
     def _find(self, key_id: str) -> Key:
         key = self._ring.find(key_id)
-        if key is None and abs(self._clock() - self._looked_at_s) >= LOOK_AGAIN_S:
-            self.refresh()  # it may have been made a moment ago
+        if key is None:
+            with contextlib.suppress(TooManyRequests):
+                self._looks.take("", LOOKS_PER_S, self._clock())
+                self.refresh()
             key = self._ring.find(key_id)
         if key is None:
-            raise _unknown()
+            raise _unknown(key_id)
         return key
 
     def _prove_bearer(self, claim: Claim) -> Key:
         key = self._find(claim.key_id)
         if key is not claim.key:
             if not hmac.compare_digest(key.secret_sha256, claim.secret_sha256):
-                raise _unknown()
+                raise _unknown(key.id)
             claim.key = key
         return key
 
     def _check_signature(self, claim: Claim, signed: sigv4.Claim, body: bytes, now_s: float) -> Key:
         key = self._find(claim.key_id)
         if not hmac.compare_digest(key.token.encode(), signed.token.encode("latin-1")):
-            raise _unknown()
+            raise _unknown(key.id)
         private = claim.peer.private
         sigv4.check(
             signed, claim.head, body, self._signing_key(key, signed.scope), now_s, private=private
@@ -213,9 +220,7 @@ class _Refusals:
         self._next_s = 0.0
         self._untold = 0
 
-    def tell(
-        self, error: AccessRefused, request: str, peer: Peer, key_id: str, now_s: float
-    ) -> None:
+    def tell(self, error: AccessRefused, request: str, peer: Peer, now_s: float) -> None:
         if now_s < self._next_s:
             self._untold += 1
             return
@@ -226,13 +231,13 @@ class _Refusals:
         self._audit.record(
             "request",
             request,
-            who=key_id or "unknown",
+            who=error.key_id or "unknown",
             peer=peer.host,
             result=error.kind,
             refused_before=before or None,
         )
 
 
-def _unknown() -> AccessRefused:
+def _unknown(key_id: str) -> AccessRefused:
     text = "The security token included in the request is invalid."
-    return AccessRefused(text, "UnrecognizedClientException")
+    return AccessRefused(text, "UnrecognizedClientException", key_id)

@@ -328,7 +328,7 @@ class FastLane(asyncio.Protocol):
             guard.permit_invoke(guard.identify(claim, body), prepared)
         except (AccessRefused, MachineError, TooManyRequests) as error:
             if isinstance(error, AccessRefused):
-                guard.tell(error, claim.head, claim.peer, claim.key_id)
+                guard.tell(error, claim.head, claim.peer)
             return self._lane.api.fault(error)
         return None
 

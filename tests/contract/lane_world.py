@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from microfaas.config import RequestsTable
 from microfaas.errors import TooManyRequests
 from microfaas.gateway.app import Gateway, bind
+from microfaas.gateway.auth import Guard
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import Reply
-from microfaas.model import MIB, Address, Invocation, Outcome, Status
+from microfaas.model import MIB, Address, Invocation, Limits, Outcome, Status, Version
 from microfaas.testing import FakeInvoker, echo
 
 PATIENCE_S = 60.0
@@ -25,6 +29,16 @@ _MASKS = (
     (re.compile(rb"(?<=\r\nDate: )[^\r]+"), b"DATE"),
     (re.compile(rb"Root=1-[0-9a-f-]+;Parent=[0-9a-f]+;Sampled=0"), b"TRACE"),
 )
+
+
+class Rated(FakeInvoker):
+    """Its function `rated` may be called once in a thousand seconds."""
+
+    def check(self, name: str, qualifier: str) -> Version:
+        version = super().check(name, qualifier)
+        limits = Limits(rate_max=0.001 if name == "rated" else None)
+        function = msgspec.structs.replace(version.function, limits=limits)
+        return msgspec.structs.replace(version, function=function)
 
 
 @dataclass
@@ -83,6 +97,14 @@ class Lane:
     invoker: FakeInvoker
     submitted: Submitted
     gateway: Gateway
+    guard: Guard | None = None
+
+    async def answers_again(self) -> None:
+        """Returns when a new connection is served, which may take until an old one is missed."""
+        answer = b""
+        while b" 200 " not in answer:
+            await asyncio.sleep(0.01)
+            answer = await self.ask_to_the_end(invoke("echo", Connection="close"))
 
     async def ask(self, *pieces: bytes, answers: int = 1) -> list[bytes]:
         """Send the pieces one by one; the raw answers, what differs by nature masked."""
@@ -145,18 +167,28 @@ def masked(data: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def listening(*, fast: bool) -> AsyncIterator[Lane]:
+async def listening(
+    *, fast: bool, guard: Guard | None = None, requests: RequestsTable | None = None
+) -> AsyncIterator[Lane]:
     """A gateway on a port of its own."""
     functions, submitted = Functions(), Submitted()
     names = ("fail", "busy", "broken", "large", "slow")
-    invoker = FakeInvoker({"echo": echo, **{name: getattr(functions, name) for name in names}})
+    invoker = Rated(
+        {"echo": echo, "rated": echo, **{name: getattr(functions, name) for name in names}}
+    )
     address = Address(region="us-east-1")
     api = LambdaApi(invoker, submitted.submit, address)
-    gateway = Gateway(api, Health(), address, drain_s_max=PATIENCE_S, fast=fast)
+    gateway = Gateway(
+        *(api, Health(), address),
+        drain_s_max=PATIENCE_S,
+        guard=guard,
+        requests=requests,
+        fast=fast,
+    )
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         await gateway.listen(listener)
-        yield Lane(port, functions, invoker, submitted, gateway)
+        yield Lane(port, functions, invoker, submitted, gateway, guard)
         functions.go_on.set()
         await gateway.close()
 

@@ -15,7 +15,8 @@ from cli_world import Served
 def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.delenv("MICROFAAS_ENDPOINT_URL", raising=False)
+    for name in ("MICROFAAS_ENDPOINT_URL", "MICROFAAS_KEY", "MICROFAAS_CA_FILE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
