@@ -27,7 +27,6 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: int = 0
     root: Root | None = None
     user: int | None = None
-    groups: list[int] = []
     filters: list[bytes] = []
     landlock: bool = False
 
@@ -48,7 +47,7 @@ def confine(fence: Fence, joins: list[int], owner: tuple[int, int]) -> None:
     if os.geteuid() == 0 or fence.namespaces & sys.CLONE_NEWUSER:
         capabilities.unbind()
     if fence.user is not None:
-        users.become(fence.user, fence.groups)
+        users.become(fence.user)
         # The kernel forgets it when the user changes.
         sys.prctl(sys.PR_SET_PDEATHSIG, signal.SIGKILL)
     capabilities.drop()

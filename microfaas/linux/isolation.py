@@ -61,7 +61,6 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
         files_max: int,
         root: Root | None,
         user: int | None,
-        groups: list[int],
         own_network: bool,
     ) -> Fence:
         """How to confine one program."""
@@ -70,7 +69,6 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
             namespaces=self.flags | (sys.CLONE_NEWNET if own_network else 0),
             root=root,
             user=user if self.users else None,
-            groups=groups if self.users else [],
             filters=self.filters,
             landlock=bool(self.landlock),
         )
@@ -199,9 +197,7 @@ def _start(
         env={},
         cwd="/",
         targets=[0],
-        fence=found.fence(
-            files_max=_FILES_MAX, root=root, user=UID_BASE, groups=[], own_network=network
-        ),
+        fence=found.fence(files_max=_FILES_MAX, root=root, user=UID_BASE, own_network=network),
         warden=found.warden(UID_BASE, None, []) if warden else None,
     )
     theirs, ours = os.pipe2(os.O_CLOEXEC)

@@ -56,17 +56,25 @@ class Nursery:
         return self._program.pid
 
     def ask(self, launch: Launch, fds: Sequence[int] = ()) -> Launched:
-        """Try one launch and wait for its answer, without a loop: for probes at start."""
-        socket.send_fds(self.socket, [msgspec.msgpack.encode(launch)], list(fds))
-        while True:
-            data, pidfds, _, _ = socket.recv_fds(self.socket, ANSWER_BYTES_MAX, 1)
-            for pidfd in pidfds:
-                os.close(pidfd)
-            if not data:
-                raise MachineError("cannot start processes: the nursery has died")
-            answer = msgspec.msgpack.decode(data, type=Answer)
-            if answer.launched is not None and answer.launched.ticket == launch.ticket:
-                return answer.launched
+        """Try one launch and wait for its answer, without a loop: for probes at start.
+
+        Raises MachineError when there is nobody to answer.
+        """
+        try:
+            socket.send_fds(self.socket, [msgspec.msgpack.encode(launch)], list(fds))
+            while data := self._hear():
+                answer = msgspec.msgpack.decode(data, type=Answer)
+                if answer.launched is not None and answer.launched.ticket == launch.ticket:
+                    return answer.launched
+        except ConnectionError:
+            pass
+        raise MachineError("cannot start processes: the nursery has died; its error is above")
+
+    def _hear(self) -> bytes:
+        data, pidfds, _, _ = socket.recv_fds(self.socket, ANSWER_BYTES_MAX, 1)
+        for pidfd in pidfds:
+            os.close(pidfd)
+        return data
 
     def close(self) -> None:
         """Hang up, and wait until it has killed what is left and swept up."""

@@ -80,7 +80,7 @@ def enter(root: Root, user: int | None = None) -> None:
         _bind(bind, stage)
     for number, file in enumerate(root.files):
         _make_file(stage, number, file, user)
-    _make_dev(stage, root.devices)
+    _make_dev(stage, root.devices, user)
     _make_proc(stage, root.new_proc)
     for empty in ("/opt", "/var/task", "/var/tmp", "/root", "/run"):
         os.makedirs(stage + empty, exist_ok=True)
@@ -154,12 +154,14 @@ def _make_file(stage: str, number: int, file: File, user: int | None) -> None:
         _bind(Bind(there, file.path), stage)
 
 
-def _make_dev(stage: str, more: list[str]) -> None:
+def _make_dev(stage: str, granted: list[str], user: int | None) -> None:
     os.makedirs(f"{stage}/dev")
-    for path in [*(f"/dev/{name}" for name in DEVICES), *more]:
+    for path in [*(f"/dev/{name}" for name in DEVICES), *granted]:
         if os.path.exists(path):
             _make_mount_point(path, stage + path)
             sys.mount(path, stage + path, "", sys.MS_BIND)
+            if user and path in granted:
+                owners.show_as_owned(path, stage + path, user, write=True)
             _restrict(stage + path, write=True, devices=True)
     for name, target in DEVICE_LINKS.items():
         os.symlink(target, f"{stage}/dev/{name}")

@@ -1,8 +1,8 @@
-"""Directories of the machine that a function with a uid of its own is to use as its own.
+"""Directories and devices that a function with a uid of its own is to use as its own.
 
 An idmapped mount shows what belongs to the directory's owner as belonging to the function, and
 what the function makes there belongs to the owner on disk. Where the file system cannot do that,
-an access control list lets the function into the directory itself.
+an access control list lets the function into the directory, or use the device.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import struct
 
 from microfaas.linux import cgroup_files as files
+from microfaas.linux import process
 from microfaas.linux import syscalls as sys
 
 ACL = "system.posix_acl_access"
@@ -44,11 +45,11 @@ def show_as_owned(source: str, target: str, user: int, *, write: bool) -> None:
 
 
 def _open_tree(target: str) -> int:
-    directory = os.open(target, os.O_PATH | os.O_CLOEXEC)
+    place = os.open(target, os.O_PATH | os.O_CLOEXEC)
     try:
-        return sys.open_tree(directory)
+        return sys.open_tree(place)
     finally:
-        os.close(directory)
+        os.close(place)
 
 
 def _user_namespace(uid: int, gid: int, user: int) -> int:
@@ -59,36 +60,40 @@ def _user_namespace(uid: int, gid: int, user: int) -> int:
         os.close(ready_write)
         os.read(ready_read, 1)  # until the parent has what it wants, or is gone
         os._exit(0)
+    pidfd = os.pidfd_open(pid)
     try:
-        files.write(f"/proc/{pid}/uid_map", f"{uid} {user} 1")
-        files.write(f"/proc/{pid}/gid_map", f"{gid} {user} 1")
-        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        # /proc here is of a pid namespace above, which has another number for it.
+        directory = f"/proc/{process.host_pid(pidfd)}"
+        files.write(f"{directory}/uid_map", f"{uid} {user} 1")
+        files.write(f"{directory}/gid_map", f"{gid} {user} 1")
+        return os.open(f"{directory}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
+        os.close(pidfd)
         os.close(ready_read)
         os.close(ready_write)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def _let_in(directory: str, user: int) -> None:
-    """Add `user` to a directory's access control list, with all rights."""
-    mode = os.stat(directory).st_mode
+def _let_in(path: str, user: int) -> None:
+    """Add `user` to the access control list of a directory or device, with all rights."""
+    mode = os.stat(path).st_mode
     rows = {
         (_USER_OBJ, _NOBODY): mode >> 6 & 7,
         (_GROUP_OBJ, _NOBODY): mode >> 3 & 7,
         (_OTHER, _NOBODY): mode & 7,
-        **_read_acl(directory),
+        **_read_acl(path),
         (_USER, user): 7,
         (_MASK, _NOBODY): 7,
     }
     content = b"".join(struct.pack("<HHI", t, rights, i) for (t, i), rights in sorted(rows.items()))
-    os.setxattr(directory, ACL, struct.pack("<I", _ACL_VERSION) + content)
+    os.setxattr(path, ACL, struct.pack("<I", _ACL_VERSION) + content)
 
 
-def _read_acl(directory: str) -> dict[tuple[int, int], int]:
+def _read_acl(path: str) -> dict[tuple[int, int], int]:
     """Rights by tag and id; empty where nothing but the mode says them."""
     try:
-        content = os.getxattr(directory, ACL)[4:]
+        content = os.getxattr(path, ACL)[4:]
     except OSError as error:
         if error.errno != errno.ENODATA:
             raise

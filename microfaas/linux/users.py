@@ -25,9 +25,9 @@ def uid_of(name: str, data_dir: str, taken: Collection[int] = ()) -> int:
     return uid
 
 
-def become(uid: int, groups: list[int]) -> None:
-    """Change to a user for good. Needs root."""
-    os.setgroups(groups)
+def become(uid: int) -> None:
+    """Change to a user, in no group but its own, for good. Needs root."""
+    os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 

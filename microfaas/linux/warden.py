@@ -66,7 +66,7 @@ def _enter(order: Warden, program: int) -> list[socket.socket]:
     sys.setns(program, flags)
     listening = network.set_up(order.wires) if order.wires else []
     if order.user is not None:
-        users.become(order.user, [])
+        users.become(order.user)
     sys.prctl(sys.PR_SET_PDEATHSIG, signal.SIGKILL)
     return listening
 

@@ -169,7 +169,6 @@ class Site:
                 files_max=function.limits.files_max,
                 root=root,
                 user=self.user(function),
-                groups=_groups(function.devices),
                 own_network=network is not None,
             ),
             warden=self._warden(function, network),
@@ -260,11 +259,6 @@ class Site:
             LIBRARIES_DIR: runtime.libraries_dir,
             **{f"{MOUNT_ROOT}/{m.name}": m.source for m in version.function.mounts},
         }
-
-
-def _groups(devices: tuple[str, ...]) -> list[int]:
-    """The groups that may open the devices; never root's."""
-    return sorted({os.stat(path).st_gid for path in devices} - {0})
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -29,7 +29,6 @@ LAUNCH = Launch(
         namespaces=0x20000000,
         root=ROOT,
         user=1879048192,
-        groups=[5],
         filters=[b"\0\xff"],
         landlock=True,
     ),
