@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 from collections import Counter
 from typing import NamedTuple, cast
@@ -31,6 +32,7 @@ def peer_of(transport: asyncio.BaseTransport | None) -> Peer:
     return Peer(host, secure or is_loopback(host))
 
 
+@functools.lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own."""
     if host == _LOCAL:
