@@ -42,6 +42,8 @@ _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
 # What the other lane's route matches as well.
 _HOT_PATH = re.compile(re.escape(_PREFIX) + rb"[^{}/]+" + _SUFFIX)
+# Headers that make more of a request than a head and a body.
+_SPECIAL = (b"transfer-encoding", b"expect", b"upgrade", b"sec-websocket-key1")
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -259,9 +261,14 @@ class FastLane(asyncio.Protocol):
             parser.feed_data(raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return False
-        fields = dict(reversed(self._headers))  # of a header that is there twice, the first
+        fields = dict(self._headers)
         length = fields.get(b"content-length", b"")
-        plain = not (b"transfer-encoding" in fields or b"expect" in fields or b"upgrade" in fields)
+        # Which headers may be there twice, and what is wrong with some, is the other lane's to say.
+        plain = (
+            b"host" in fields
+            and len(fields) == len(self._headers)
+            and fields.keys().isdisjoint(_SPECIAL)
+        )
         path = self._url.partition(b"?")[0]
         hot = (
             plain

@@ -257,6 +257,9 @@ GARBAGE: dict[str, bytes] = {
     "a negative length": invoke("echo", b"{}").replace(b"Length: 2", b"Length: -2"),
     "two lengths": invoke("echo", b"{}", content_length="5"),
     "a length and chunks": invoke("echo", CHUNKED, transfer_encoding="chunked"),
+    "no host": invoke("echo").replace(b"Host: localhost\r\n", b""),
+    "two hosts": invoke("echo", host="localhost"),
+    "two content types": invoke("echo", Content_Type="a/b", content_type="a/b"),
     "a space before the colon": invoke("echo").replace(b"Host:", b"Host :"),
     "a bad chunk": invoke("echo", b"zz\r\n\r\n", Transfer_Encoding="chunked"),
 }

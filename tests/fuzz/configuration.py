@@ -42,7 +42,6 @@ WORDS = (
         "~nobody",
         "x",
         "\0",
-        "\ud800",
         "python",
         "app.handler",
     ),

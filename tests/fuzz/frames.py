@@ -1,6 +1,7 @@
 """Frames and the session: what a host may say.
 
-The first byte is the state of the session, the second where the rest is cut in two.
+The first byte is the state of the session, and, from 128 on, says that the rest is the body of
+one frame, whose length it need not know. The second is where all of it is cut in two.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ def target(data: bytes) -> None:
     if len(data) < 2:
         return
     state, stream = STATES[data[0] % len(STATES)], data[2:]
+    if data[0] >= 128:
+        stream = len(stream).to_bytes(4, "big") + stream
     whole = _read([stream])
     cut = data[1] * len(stream) // 256
     assert repr(_read([stream[:cut], stream[cut:]])) == repr(whole)
@@ -61,5 +64,6 @@ def seeds() -> dict[str, bytes]:
         "other": {"kind": "?", "a": [None, 1.5, -1, "x", {"b": b""}]},
     }
     alone = {name: b"\0\x80" + encode(message) for name, message in said.items()}
+    bodies = {f"{name}-body": b"\x80\x80" + encode(said[name])[4:] for name in said}
     both = b"\4\x40" + encode(said["result"]) + encode(said["ready"])
-    return {**alone, "two": both, "long": b"\0\0\xff\xff\xff\xff\x80"}
+    return {**alone, **bodies, "two": both, "long": b"\0\0\xff\xff\xff\xff\x80"}
