@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import botocore.config
 START_S_MAX = 30.0
 STOP_S_MAX = 30.0
 BIN = Path(sys.executable).parent
+Command = Sequence[str | os.PathLike[str]]
 
 
 class Project:
@@ -27,6 +30,9 @@ class Project:
         self.root = root
         self.data = root / ".microfaas"
         self.url = ""
+        # What clients sign with, and what they trust.
+        self.key = ("x", "x")
+        self.ca: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.output = root.parent / f"{root.name}.output"
 
@@ -36,11 +42,11 @@ class Project:
         path.write_text(text)
         return path
 
-    def start(self, *arguments: str, path: str = ".") -> None:
-        """Run `microfaas run`; returns when it listens."""
+    def start(self, *arguments: str, path: str = ".", command: Command | None = None) -> None:
+        """Run `microfaas run`, or what is to be run for `microfaas`; returns when it listens."""
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [BIN / "microfaas", "run", path, "--listen", "127.0.0.1:0", *arguments],
+                [*(command or [BIN / "microfaas"]), "run", path, "--listen", "127.0.0.1:0", *arguments],
                 cwd=self.root,
                 stdout=output,
                 stderr=output,
@@ -51,7 +57,7 @@ class Project:
         while True:
             text = self.output.read_bytes()[start:].decode()
             for word in text.split():
-                if word.startswith("http://127.0.0.1:") and "/" not in word[17:]:
+                if re.fullmatch(r"https?://127\.0\.0\.1:[0-9]+", word):
                     self.url = word
                     return
             assert self.process.poll() is None, f"the server ended: {text}"
@@ -75,8 +81,9 @@ class Project:
             "lambda",
             endpoint_url=self.url,
             region_name="us-east-1",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
+            aws_access_key_id=self.key[0],
+            aws_secret_access_key=self.key[1],
+            verify=self.ca,
             config=botocore.config.Config(retries={"max_attempts": 0}, **options),
         )
 
