@@ -40,8 +40,10 @@ SWEEPS = 5
 _METHOD = b"POST "
 _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
-# What the other lane's route matches as well.
-_HOT_PATH = re.compile(re.escape(_PREFIX) + rb"[^{}/]+" + _SUFFIX)
+# As the other lane's route, but of characters alone that have one meaning in a target.
+_HOT_TARGET = re.compile(
+    re.escape(_PREFIX) + rb"[A-Za-z0-9:._$%~-]+" + _SUFFIX + rb"(\?[A-Za-z0-9=&._$%~-]*)?"
+)
 # Headers that make more of a request than a head and a body.
 _SPECIAL = (b"transfer-encoding", b"expect", b"upgrade", b"sec-websocket-key1")
 _HEAD_END = b"\r\n\r\n"
@@ -269,12 +271,11 @@ class FastLane(asyncio.Protocol):
             and len(fields) == len(self._headers)
             and fields.keys().isdisjoint(_SPECIAL)
         )
-        path = self._url.partition(b"?")[0]
         hot = (
             plain
             and length.isdigit()
             and int(length) <= EVENT_BYTES_MAX
-            and _HOT_PATH.fullmatch(path) is not None
+            and _HOT_TARGET.fullmatch(self._url) is not None
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and self._fits()

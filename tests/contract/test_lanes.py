@@ -90,6 +90,7 @@ TABLE: dict[str, tuple[bytes, int]] = {
     "an encoded letter that is not ascii": (invoke("%C3%A9"), 400),
     "a slash in the name": (invoke("e/cho"), 404),
     "braces in the name": (invoke("{echo}"), 404),
+    "a fragment in the name": (invoke("ec#ho"), 404),
     "no name": (request("/2015-03-31/functions//invocations"), 404),
     "no name and no slash": (request("/2015-03-31/functions/invocations"), 404),
     "a name that is too long": (invoke("a" * 300), 400),
