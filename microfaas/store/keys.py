@@ -173,7 +173,8 @@ class KeyRing:
 
     def note_use(self, key: Key) -> None:
         """The key was used, and by somebody who has it."""
-        self._used.add(key.id)
+        if key.id in self._keys:  # a function's has no row
+            self._used.add(key.id)
 
     def secret(self, key: Key) -> str:
         """A key's secret, derived again."""
@@ -197,8 +198,9 @@ class KeyRing:
         """Record the day of their last use of the keys that were used. Raises MachineError."""
         used, self._used = self._used, set()
         today = int(time.time() * 1000) // DAY_MS
-        fresh = [key_id for key_id in used if self._noted.get(key_id, today) != today]
-        await self._db.write("note_access_key_used", [{"id": i, "day": today} for i in fresh])
+        fresh = [key_id for key_id in used if self._noted.get(key_id) != today]
+        if fresh:
+            await self._db.write("note_access_key_used", [{"id": i, "day": today} for i in fresh])
 
     def _follow_functions(self) -> None:
         """Make the functions' keys anew when there are others than before."""
