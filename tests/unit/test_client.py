@@ -9,11 +9,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from microfaas.client import AnswerLost, Client, ClientError, NotRunning
 from microfaas.errors import ConfigError
+from microfaas.gateway import sigv4
+from microfaas.gateway.sigv4 import Signable
 
 
 @dataclass
@@ -174,3 +177,32 @@ def test_a_broken_answer_is_told_from_no_answer(answer: bytes) -> None:
 def test_refuses_what_is_no_address(url: str) -> None:
     with pytest.raises(ConfigError, match="must be http://HOST:PORT"):
         Client(url)
+
+
+def test_with_a_key_requests_are_signed_and_the_secret_stays_here(script: Script) -> None:
+    key_id, secret = "MFKAAAAAAAAAAAAAAAAA", "s" * 40
+    Client(f"{script.url}/prefix", key=f"{key_id}.{secret}").invoke("f:1", b"{}", qualifier="a b")
+    method, target = script.line.split(" ")
+    asked = [(name.encode(), value.encode()) for name, value in script.asked.items()]
+    request = Signable(method, target.encode(), asked)
+    claim = sigv4.read(request)
+    assert claim is not None
+    assert claim.key_id == key_id
+    assert {"host", "x-amz-date", "x-amz-log-type", "content-type"} <= set(claim.signed)
+    signing_key = sigv4.signing_key(secret, claim.scope)
+    sigv4.check(claim, request, script.payload, signing_key, claim.at_s, private=False)
+    assert secret not in str(script.asked)
+
+
+@pytest.mark.parametrize("key", ["x", "x.", ".x", "a b.c", "key\n.secret"])
+def test_refuses_what_is_no_key_without_repeating_it(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be ID\.SECRET") as caught:
+        Client("http://127.0.0.1:1", key=key)
+    assert str(caught.value) == "cannot use the key:\n  MICROFAAS_KEY: must be ID.SECRET"
+
+
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("no certificate")
+    for name in ("gone.pem", "bad.pem"):
+        with pytest.raises(ConfigError, match=name):
+            Client("https://127.0.0.1:1", ca_file=str(tmp_path / name))

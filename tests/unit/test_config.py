@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from microfaas import config
-from microfaas.config import Config, ConfigTable, FunctionTable
+from microfaas.config import Config, ConfigTable, FunctionTable, RequestsTable, TlsFiles
 from microfaas.errors import ConfigError
 from microfaas.model import Limits
 
@@ -295,3 +295,41 @@ def test_whatever_is_written_raises_nothing_but_config_errors(
     except ConfigError as error:
         made = error.problems
     assert made
+
+
+class TestAccess:
+    def test_defaults_ask_nobody_here(self, tmp_path: Path) -> None:
+        made = config.parse({}, str(tmp_path / "microfaas.toml"), {})
+        assert (made.auth, made.insecure, made.tls) == (False, False, None)
+        assert made.address.endpoint_url == "http://127.0.0.1:9000"
+        assert made.requests == RequestsTable()
+
+    def test_a_certificate_makes_it_https(self, tmp_path: Path) -> None:
+        (tmp_path / "c.pem").touch()
+        (tmp_path / "k.pem").touch()
+        table = {"listen": "[::]:443", "tls": {"certificate": "c.pem", "key": "k.pem"}}
+        made = config.parse(table, str(tmp_path / "microfaas.toml"), {})
+        assert made.tls == TlsFiles(str(tmp_path / "c.pem"), str(tmp_path / "k.pem"))
+        assert made.address.endpoint_url == "https://[::1]:443"
+
+    @pytest.mark.parametrize(
+        ("tls", "problem"),
+        [
+            ({"certificate": "c.pem"}, "tls: needs both certificate and key"),
+            ({"key": "c.pem"}, "tls: needs both certificate and key"),
+            ({"certificate": "", "key": ""}, "tls: needs both certificate and key"),
+            ({"certificate": "gone", "key": "gone"}, "tls.key: must be a file"),
+        ],
+    )
+    def test_half_a_pair_is_refused(
+        self, tmp_path: Path, tls: dict[str, str], problem: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=problem):
+            config.parse({"tls": tls}, str(tmp_path / "microfaas.toml"), {})
+
+    def test_a_rate_is_a_limit_of_the_function(self, tmp_path: Path) -> None:
+        table: dict[str, Any] = {"functions": {"f": {"rate_max": 0.5}, "g": {}}}
+        made = config.parse(table, str(tmp_path / "microfaas.toml"), {})
+        assert [function.limits.rate_max for function in made.functions] == [0.5, None]
+        with pytest.raises(ConfigError, match="rate_max"):
+            config.parse({"functions": {"f": {"rate_max": 0}}}, str(tmp_path / "m.toml"), {})

@@ -102,3 +102,39 @@ class TestList:
 
     def test_needs_a_server(self) -> None:
         assert run("list", "--endpoint-url", NOBODY).exit_code == 111
+
+
+class TestKey:
+    KEY = f"MFKAAAAAAAAAAAAAAAAA.{'s' * 40}"
+
+    def test_a_key_from_a_file_or_the_environment_signs(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        served.answers["f"] = (200, {}, b"1")
+        assert run("invoke", "f").exit_code == 0
+        assert "authorization" not in served.asked
+        Path("key").write_text(f"{self.KEY}\n")
+        Path("created").write_text(f"AWS_ACCESS_KEY_ID=x\nMICROFAAS_KEY={self.KEY}\n")
+        for name in ("key", "created"):
+            assert run("invoke", "f", "--key-file", name).exit_code == 0
+            assert "Credential=MFKAAAAAAAAAAAAAAAAA/" in served.asked.pop("authorization")
+        monkeypatch.setenv("MICROFAAS_KEY", self.KEY)
+        assert run("invoke", "f").exit_code == 0
+        assert "Credential=MFKAAAAAAAAAAAAAAAAA/" in served.asked["authorization"]
+
+    def test_what_is_no_key_is_wrong_usage(self, served: Served) -> None:
+        Path("key").write_text("hunter2")
+        Path("empty").touch()
+        for name in ("key", "empty"):
+            result = run("list", "--key-file", name)
+            assert result.exit_code == 2
+            assert "hunter2" not in result.stderr
+        assert run("list", "--key-file", "gone").exit_code == 111
+
+    def test_a_project_with_a_certificate_is_asked_over_tls(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Path("microfaas.toml").write_text(
+            "listen = '0.0.0.0:1'\ntls = { certificate = 'c.pem', key = 'k.pem' }\n"
+        )
+        assert "https://127.0.0.1:1" in run("invoke", "f").stderr
