@@ -30,7 +30,9 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _COMMENT_BYTES_MAX = 0xFFFF
 _IN_ZIP64 = 0xFFFFFFFF
 _ZIP64_EXTRA = 1
-_ENCRYPTED = 0x1
+# By a password, or by a certificate.
+_ENCRYPTED = 0x1 | 0x40
+_PATCH = 0x20
 _UTF8 = 0x800
 _STORED, _DEFLATED = 0, 8
 # What a DOS date that is none stands for: the first there is.
@@ -177,7 +179,7 @@ def _parse_entry(data: bytes, at: int) -> tuple[ZipEntry, int]:
     name = _decoded(raw_name, flags)
     if flags & _ENCRYPTED:
         raise Unsound(f"{name!r} is encrypted; code must not be")
-    if method not in (_STORED, _DEFLATED):
+    if method not in (_STORED, _DEFLATED) or flags & _PATCH:
         raise Unsound(f"{name!r} is packed by method {method}; use deflate")
     if disk:
         raise Unsound("is one of several volumes")
