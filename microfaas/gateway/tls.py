@@ -71,11 +71,11 @@ class Certificate:
             # With a password, or OpenSSL would ask for one on the terminal.
             context.load_cert_chain(certificate, key, password="")
         except (OSError, ValueError) as error:
-            why = (
-                error.strerror or getattr(error, "reason", "") if isinstance(error, OSError) else ""
-            )
+            # OpenSSL's own words, such as "PEM lib", help nobody alone.
+            why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
             raise MachineError(
-                f"cannot use the certificate {certificate} with the key {key}: {why or error}"
+                f"cannot use the certificate {certificate} with the key {key}: {why}; both must be "
+                "PEM, the key not encrypted and the certificate's own"
             ) from None
         return context
 

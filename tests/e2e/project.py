@@ -46,7 +46,14 @@ class Project:
         """Run `microfaas run`, or what is to be run for `microfaas`; returns when it listens."""
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*(command or [BIN / "microfaas"]), "run", path, "--listen", "127.0.0.1:0", *arguments],
+                [
+                    *(command or [BIN / "microfaas"]),
+                    "run",
+                    path,
+                    "--listen",
+                    "127.0.0.1:0",
+                    *arguments,
+                ],
                 cwd=self.root,
                 stdout=output,
                 stderr=output,
