@@ -179,7 +179,9 @@ def _parse_entry(data: bytes, at: int) -> tuple[ZipEntry, int]:
     name = _decoded(raw_name, flags)
     if flags & _ENCRYPTED:
         raise Unsound(f"{name!r} is encrypted; code must not be")
-    if method not in (_STORED, _DEFLATED) or flags & _PATCH:
+    if flags & _PATCH:
+        raise Unsound(f"{name!r} is a patch; pack whole files")
+    if method not in (_STORED, _DEFLATED):
         raise Unsound(f"{name!r} is packed by method {method}; use deflate")
     if disk:
         raise Unsound("is one of several volumes")

@@ -246,7 +246,7 @@ async def test_an_invocation_may_end_after_the_pipe_has(process: Printing) -> No
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
         await asyncio.sleep(0.001)
 
 

@@ -249,6 +249,8 @@ CONTRADICTIONS = {
     "content that goes on": (archive(Made(packed=deflated(b"x = 1\n") + b"x")), "goes on"),
     "no content": (archive(Made(packed=b"")), "ends too early"),
     "an encrypted entry": (archive(Made(flags=1)), "is encrypted"),
+    "a strongly encrypted entry": (archive(Made(flags=0x840)), "is encrypted"),
+    "a patch": (archive(Made(flags=0x820)), "is a patch"),
     "bzip2": (archive(Made(method=12)), "by method 12; use deflate"),
     "a name that is not UTF-8": (archive(Made(name=b"\xff")), "not UTF-8"),
     "a name that is a surrogate": (archive(Made(name=b"\xed\xb2\x80")), "not UTF-8"),
