@@ -42,15 +42,15 @@ class Facility(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe(isolation: Isolation, driver: Driver, why: str) -> tuple[Facility, ...]:
     """The findings; `why` there is no better cgroup driver."""
-    return (*_limits(driver, why), *_places(isolation), *_walls(isolation))
+    return (*_limits(isolation, driver, why), *_places(isolation), *_walls(isolation))
 
 
-def _limits(driver: Driver, why: str) -> Iterator[Facility]:
+def _limits(found: Isolation, driver: Driver, why: str) -> Iterator[Facility]:
     files = Facility(name="open files", state="enforced", how="RLIMIT_NOFILE", limit=True)
     if isinstance(driver, NoDriver):
         yield _weak("memory", "sampled", "psutil, ten times a second", why, _DELEGATE, limit=True)
         yield _weak("cpu", "off", "", why, _DELEGATE, limit=True)
-        yield _weak("processes", "off", "", why, _DELEGATE, limit=True)
+        yield _processes(found, why)
         yield Facility(name="time", state="enforced", how="process tree is killed", limit=True)
         yield files
         return
@@ -65,6 +65,14 @@ def _limits(driver: Driver, why: str) -> Iterator[Facility]:
     if driver.weighs_io:
         yield Facility(name="disk share", state="enforced", how=f"{how}: io weight")
     yield files
+
+
+def _processes(found: Isolation, why: str) -> Facility:
+    """Without the pids controller."""
+    if not found.counts_processes:
+        return _weak("processes", "off", "", why, _DELEGATE, limit=True)
+    how = "RLIMIT_NPROC, all instances of a function together"
+    return Facility(name="processes", state="enforced", how=how, limit=True)
 
 
 def _places(found: Isolation) -> Iterator[Facility]:

@@ -24,6 +24,7 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     files_max: int
+    processes_max: int | None = None
     namespaces: int = 0
     root: Root | None = None
     user: int | None = None
@@ -43,7 +44,7 @@ def confine(fence: Fence, joins: list[int], owner: tuple[int, int]) -> None:
     if fence.root is not None:
         sys.unshare(sys.CLONE_NEWCGROUP)
         namespaces.enter(fence.root, fence.user)
-    limits.apply(fence.files_max)
+    limits.apply(fence.files_max, fence.processes_max)
     if os.geteuid() == 0 or fence.namespaces & sys.CLONE_NEWUSER:
         capabilities.unbind()
     if fence.user is not None:

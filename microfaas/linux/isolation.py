@@ -55,10 +55,16 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     def mounts(self) -> bool:
         return bool(self.flags & sys.CLONE_NEWNS)
 
+    @property
+    def counts_processes(self) -> bool:
+        """Whether a function's processes can be told from others without a cgroup."""
+        return self.users or bool(self.flags & sys.CLONE_NEWUSER)
+
     def fence(
         self,
         *,
         files_max: int,
+        processes_max: int | None,
         root: Root | None,
         user: int | None,
         own_network: bool,
@@ -66,6 +72,7 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
         """How to confine one program."""
         return Fence(
             files_max=files_max,
+            processes_max=processes_max if self.counts_processes else None,
             namespaces=self.flags | (sys.CLONE_NEWNET if own_network else 0),
             root=root,
             user=user if self.users else None,
@@ -197,7 +204,13 @@ def _start(
         env={},
         cwd="/",
         targets=[0],
-        fence=found.fence(files_max=_FILES_MAX, root=root, user=UID_BASE, own_network=network),
+        fence=found.fence(
+            files_max=_FILES_MAX,
+            processes_max=None,
+            root=root,
+            user=UID_BASE,
+            own_network=network,
+        ),
         warden=found.warden(UID_BASE, None, []) if warden else None,
     )
     theirs, ours = os.pipe2(os.O_CLOEXEC)

@@ -15,8 +15,14 @@ QUEUED_BYTES_MAX = 64 * 1024
 SIGNALS_MAX = 1024
 
 
-def apply(files_max: int) -> None:
-    """Hold this process and its children to them."""
+def apply(files_max: int, processes_max: int | None) -> None:
+    """Hold this process and its children to them.
+
+    The kernel counts processes by user and user namespace: only where one of them is the
+    function's alone does `processes_max` mean its processes, all instances together.
+    """
+    if processes_max is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes_max, processes_max))
     for which, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, files_max),

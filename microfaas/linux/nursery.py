@@ -29,7 +29,10 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A collection in a fork would copy every page that it looks at.
     gc.freeze()
-    Nursery(socket.socket(fileno=int(argv[0]))).serve()
+    supervisor = socket.socket(fileno=int(argv[0]))
+    # Functions must not have it: it tells of all of them, and whoever holds it is believed.
+    supervisor.set_inheritable(False)
+    Nursery(supervisor).serve()
     cgroup_files.sweep(argv[1:])
 
 
@@ -60,6 +63,8 @@ class Nursery:
             return False
         if not data:
             return False
+        for fd in fds:  # or whatever is started next would inherit them
+            os.set_inheritable(fd, False)
         launch = self._decode(data)
         try:
             pidfd = self._launch(launch, fds)

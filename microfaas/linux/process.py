@@ -7,10 +7,12 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Collection
 
 import psutil
 
 _CPUCLOCK_SCHED = 2
+KILL_PASSES = 10
 
 
 def host_pid(pidfd: int) -> int:
@@ -69,6 +71,31 @@ def kill_tree(pid: int) -> None:
         for process in members:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(sig)
+
+
+def kill_strays(parent: int, known: Collection[int]) -> None:
+    """SIGKILL the children of a process that are not known, and theirs.
+
+    Where there are no cgroups that is what is left of a tree whose root is gone: a process that
+    detached itself becomes a child of the first one in its pid namespace.
+    """
+    # What forks while it is being killed leaves more to kill.
+    for _ in range(KILL_PASSES):
+        strays = [child for child in _children(parent) if child.pid not in known]
+        if not strays:
+            return
+        for child in strays:
+            kill_tree(child.pid)
+
+
+def _children(parent: int) -> list[psutil.Process]:
+    """Its living ones."""
+    found = []
+    for child in tree(parent)[1:]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.ppid() == parent and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
 
 
 def raise_open_files() -> int:

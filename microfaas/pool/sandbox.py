@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from microfaas.linux import process
 from microfaas.linux.cgroup import Group, NoGroup
@@ -63,6 +64,11 @@ class Sandbox:
         else:
             self._group.kill()
         process.kill(self._pidfd)
+
+    def kill_strays(self, known: Collection[int]) -> None:
+        """Without a cgroup: end what has detached itself from a process that is gone."""
+        if self.sampled:
+            process.kill_strays(self.pid, known)
 
     def close(self) -> bool:
         """Remove the cgroup of a process that is gone; False when it must be tried again."""

@@ -12,7 +12,7 @@ import msgspec
 
 from microfaas.errors import MachineError
 from microfaas.linux import users
-from microfaas.linux.cgroup import Driver, Group, GroupLimits
+from microfaas.linux.cgroup import Driver, Group, GroupLimits, NoDriver
 from microfaas.linux.isolation import Isolation
 from microfaas.linux.launch import Launch, Warden
 from microfaas.linux.launcher import Launcher
@@ -84,6 +84,7 @@ class Site:
         self.supplies = supplies
         self._isolation = isolation
         self._driver = driver
+        self._uncounted = isinstance(driver, NoDriver)
         self._runtimes = runtimes
         self._endpoint_port = endpoint_port
         self._data_dir = data_dir
@@ -167,6 +168,7 @@ class Site:
             targets=_TARGETS,
             fence=self._isolation.fence(
                 files_max=function.limits.files_max,
+                processes_max=function.limits.processes_max if self._uncounted else None,
                 root=root,
                 user=self.user(function),
                 own_network=network is not None,

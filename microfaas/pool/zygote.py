@@ -58,7 +58,9 @@ class Zygote:
         self._control = control
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, asyncio.Future[tuple[int, int]]] = {}
-        self._children: dict[int, asyncio.Future[int]] = {}  # by pid in the zygote's namespace
+        # Both by pid in the zygote's namespace: how instances end, and their pids on the machine.
+        self._children: dict[int, asyncio.Future[int]] = {}
+        self._hosts: dict[int, int] = {}
         # Asked once, as a fork is not to wait for it.
         self._tmp_shown = site.shown_in_tmp(version)
         self._user = site.user(version.function)
@@ -140,7 +142,7 @@ class Zygote:
         }
         try:
             pid, pidfd = await self._ask(request, [fd for fds in given.values() for fd in fds])
-            host = self._host_pid(pidfd)
+            host = self._hosts[pid] = self._host_pid(pidfd)
         except BaseException:
             pipes.close_ours()
             group.remove()
@@ -221,6 +223,8 @@ class Zygote:
             child = self._children.pop(pid, None)
             if child is None:
                 raise ProtocolError(f"cannot accept the exit of {pid}, which was not forked")
+            self._hosts.pop(pid, None)
+            self.sandbox.kill_strays(self._hosts.values())
             if not child.done():
                 child.set_result(int(message["status"]))
             return

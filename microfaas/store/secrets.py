@@ -106,6 +106,8 @@ def _read(secret: Secret, store: SecretStore, environ: Mapping[str, str]) -> byt
         fault = fault or _fault_of(value)
         if b"\0" in value:
             fault = "has a NUL byte, which no variable can hold"
+        elif not _is_text(value):
+            fault = "is not UTF-8; give it as a file"
     if fault:
         raise _unusable(secret.name, source, f"it {fault}")
     return value
@@ -158,3 +160,11 @@ def _unusable(name: str, source: str, why: str) -> MachineError:
 
 def _label(name: str) -> str:
     return f"the secret {name}"
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "-k", "v2", "tests/contract/test_cgroup.py"]
+from tests import vm
 
 
-@pytest.mark.parametrize("user", [[], ["--user", "nobody"]], ids=["root", "delegated"])
-def test_cgroup_v2_fulfils_the_contract(user: list[str]) -> None:
-    machine = [ROOT / "tests/vm/vm.sh", "--share", ROOT, *user, "--", sys.executable, *SUITE]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run(
-        machine, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    print(ran.stdout, ran.stderr, sep="\n")
-    assert ran.returncode == 0
-    assert " passed" in ran.stdout
+@pytest.mark.parametrize("user", ["", "nobody"], ids=["root", "delegated"])
+def test_cgroup_v2_fulfils_the_contract(user: str) -> None:
+    vm.run_tests("-k", "v2", "tests/contract/test_cgroup.py", user=user)

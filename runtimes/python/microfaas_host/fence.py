@@ -6,6 +6,7 @@ privilege, a mount namespace in it with a /tmp of one's own, and Landlock's rule
 
 import ctypes
 import os
+import stat
 import struct
 import sys
 
@@ -90,11 +91,19 @@ def _copy(directory, names):
     import shutil  # seldom needed, and large
 
     for name in names:
-        source = "/proc/self/fd/{}/{}".format(directory, name)
-        if os.path.isdir(source) and not os.path.islink(source):
-            shutil.copytree(source, "/tmp/" + name, symlinks=True)
-        else:
-            shutil.copy2(source, "/tmp/" + name, follow_symlinks=False)
+        _copy_one("/proc/self/fd/{}/{}".format(directory, name), "/tmp/" + name, shutil)
+
+
+def _copy_one(source, target, shutil):
+    """Files, links and what is in folders; pipes and sockets are nothing to copy."""
+    mode = os.lstat(source).st_mode
+    if stat.S_ISDIR(mode):
+        os.mkdir(target)
+        for name in os.listdir(source):
+            _copy_one(source + "/" + name, target + "/" + name, shutil)
+        shutil.copystat(source, target)
+    elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def reseed():

@@ -12,12 +12,15 @@ import os
 import select
 import socket
 import sys
+import time
 
 from microfaas_host import errors, fence, forkable, frames, invoking, loading, logs
 
 PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 64 * 1024
 FDS_MAX = 32
+ORPHANS_S = 2.0
+ORPHANS_POLL_S = 0.1
 
 
 def run(task_root):
@@ -92,10 +95,11 @@ class _Zygote:
         self.poll.register(frames.REQUESTS, select.EPOLLIN)
         self.pidfds = {}  # by pid
         self.left_in_tmp = None
+        self.orphans_until = 0.0
 
     def loop(self):
         while True:
-            for fd, _ in self.poll.poll():
+            for fd, _ in self.poll.poll(self.patience_s()):
                 if fd == frames.REQUESTS:
                     return 0  # told to stop, or alone
                 if fd != frames.CONTROL:
@@ -106,6 +110,13 @@ class _Zygote:
                     return 0
                 if self.spawn(frames.unpack(data), fds):
                     return 0  # an instance that has ended
+
+    def patience_s(self):
+        """How long to wait; what an instance left behind dies unannounced, soon after it."""
+        if time.monotonic() > self.orphans_until:
+            return None
+        self.reap()
+        return ORPHANS_POLL_S
 
     def spawn(self, request, fds):
         """Fork. True in the instance, once it has served; False in the zygote."""
@@ -179,6 +190,7 @@ class _Zygote:
                 continue  # an orphan of an instance
             self.poll.unregister(pidfd)
             os.close(pidfd)
+            self.orphans_until = time.monotonic() + ORPHANS_S
             code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             self.tell({"kind": "exited", "pid": pid, "status": code}, [])
 

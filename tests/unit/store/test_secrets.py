@@ -168,6 +168,7 @@ class TestRead:
             (b"x" * (SECRET_BYTES_MAX + 1), False, "it is larger than 65536 bytes"),
             (b"x" * SECRET_BYTES_MAX + b"\n", True, "it is larger than 65536 bytes"),
             (b"a\0b", True, "it has a NUL byte, which no variable can hold"),
+            (b"\xff", True, "it is not UTF-8; give it as a file"),
         ],
     )
     def test_an_unfit_value_is_refused_by_name_and_source(
