@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,11 +90,22 @@ def serve(config: Config, announce: Callable[[Serving], None]) -> int:
         ground.prepare(config.data, budget_mb * MIB, config.sandbox_off) as found,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        if config.require_enforced:
+            _require_enforced(found.machine.facilities)
         try:
             runner.run(_Server(config, found, listener, budget_mb).run(announce))
         except* MicrofaasError as group:
             raise _first(group) from None
     return 0
+
+
+def _require_enforced(facilities: Sequence[Facility]) -> None:
+    """Raises MachineError for limits that are not the kernel's to keep."""
+    weak = [facility for facility in facilities if facility.limit and facility.state != "enforced"]
+    if weak:
+        lines = "".join(f"\n  {row.name} would be {row.state}: {row.why}" for row in weak)
+        fixes = "".join(f"\n  {fix}" for fix in dict.fromkeys(row.fix for row in weak if row.fix))
+        raise MachineError(f"cannot start with --require enforced:{lines}\nTo fix it:{fixes}")
 
 
 def _first(group: BaseExceptionGroup[MicrofaasError]) -> MicrofaasError:

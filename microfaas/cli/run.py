@@ -34,6 +34,11 @@ SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken
 @click.argument("path", default=".")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the file's.")
 @click.option("--data", metavar="DIR", help="Directory of logs, store and code.")
+@click.option(
+    "--require",
+    type=click.Choice(["enforced"]),
+    help="Do not start where a limit would be sampled only, or not be kept at all.",
+)
 @click.option("--insecure", is_flag=True, help="Ask nobody for a key, wherever it listens.")
 @click.option("-v", "--verbose", count=True, help="Tell more of what happens.")
 @click.pass_context
@@ -42,6 +47,7 @@ def command(
     path: str,
     listen: str | None,
     data: str | None,
+    require: str | None,
     insecure: bool,
     verbose: int,
 ) -> None:
@@ -55,7 +61,9 @@ def command(
 
     log.setup(verbose, color=sys.stderr.isatty())
     loaded = config.load(path, table.settings(), listen=listen, data=data)
-    loaded = msgspec.structs.replace(loaded, insecure=insecure)
+    loaded = msgspec.structs.replace(
+        loaded, insecure=insecure, require_enforced=require is not None
+    )
     ctx.exit(server.serve(loaded, announce))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 
 import click
 
-from microfaas import log
+from microfaas import audit, log
+from microfaas.audit import Audit
 from microfaas.cli import exits, output, project
 from microfaas.store import db, machine_key, secrets
 from microfaas.store.db import Database
@@ -52,9 +51,11 @@ def set_(ctx: click.Context, name: str, data: str | None) -> None:
     if ctx.args:
         raise click.UsageError("Others can see arguments: give the value on stdin.")
     value = _value(name)
-    with _opened(data) as database:
-        key = MachineKey.load(os.path.join(project.data_dir(data), machine_key.FILE_NAME))
+    directory = project.data_dir(data)
+    with project.database(directory) as database:
+        key = MachineKey.load(os.path.join(directory, machine_key.FILE_NAME))
         asyncio.run(SecretStore(database, key).set(name, value))
+    Audit(directory).record("secrets set", name, who=audit.user())
     click.echo(f"The secret {name} is stored in {database.path}.", err=True)
 
 
@@ -83,8 +84,10 @@ def rm(name: str, data: str | None) -> None:
     # To look for it must not make a data directory where there is none.
     known = os.path.exists(_path(data))
     if known:
-        with _opened(data) as database:
+        directory = project.data_dir(data)
+        with project.database(directory) as database:
             known = asyncio.run(secrets.remove(database, name))
+        Audit(directory).record("secrets rm", name, who=audit.user())
     if not known:
         exits.fail(f"cannot forget the secret {name}: there is none of that name", exits.PERMANENT)
 
@@ -99,14 +102,3 @@ def _value(name: str) -> bytes:
 
 def _path(data: str | None) -> str:
     return os.path.join(project.data_dir(data), db.FILE_NAME)
-
-
-@contextlib.contextmanager
-def _opened(data: str | None) -> Iterator[Database]:
-    """The database, open for writing; a server may have it open as well."""
-    database = Database(_path(data))
-    database.open()
-    try:
-        yield database
-    finally:
-        database.close()

@@ -72,6 +72,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_files_max: int
     drain_s_max: float
     sandbox_off: tuple[str, ...] = ()
+    require_enforced: bool = False
     auth: bool = False
     # Of the command line alone: nobody is asked for a key, wherever the gateway listens.
     insecure: bool = False

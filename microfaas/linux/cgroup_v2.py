@@ -27,6 +27,8 @@ def parent_directory() -> str:
     In a group that was delegated to us, below it; as root otherwise, at the top, so that nothing
     of the session we were started from has to be moved.
     """
+    if not os.path.exists(f"{ROOT}/cgroup.controllers"):
+        raise OSError(f"cgroup v2 is not mounted on {ROOT}")
     available = files.read(f"{ROOT}/cgroup.controllers").split()
     missing = [name for name in CONTROLLERS if name not in available]
     if missing:
