@@ -1,13 +1,14 @@
-"""Writes docs/configuration.md from the structs that read the configuration.
+"""Writes the pages that say what the code says: the configuration, the system calls.
 
-python -m docs.generate            write it
-python -m docs.generate --check    only tell whether it is current
+python -m docs.generate            write them
+python -m docs.generate --check    only tell whether they are current
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -23,9 +24,9 @@ from microfaas.config.tables import (
     SecretTable,
     TlsTable,
 )
+from microfaas.linux import seccomp
 from microfaas.triggers import table
 
-PAGE = Path(__file__).with_name("configuration.md")
 KINDS = {float: "number", int: "whole number", str: "text", bool: "true or false", Any: "any"}
 INTRODUCTION = """\
 <!-- Made by docs/generate.py; edit the structs in microfaas/config and microfaas/triggers. -->
@@ -57,6 +58,18 @@ suffix = ".jpg"
 Every key has a default unless it says *required*. Paths are relative to the file. Unknown keys,
 wrong types and impossible values are refused at start, all at once, each with its place and what
 would be right. `microfaas run app.py:handler` needs no file at all.
+"""
+SYSTEM_CALLS = """\
+<!-- Made by docs/generate.py; edit microfaas/linux/seccomp.py. -->
+
+# System calls
+
+What a function may ask of the kernel, where seccomp is there to hold it to that. What is in neither
+list fails with ENOSYS, as on an older kernel: so do calls that future kernels will have, and
+`clone3`, whose arguments no filter can see. Of what is allowed some arguments are not: new
+namespaces in `clone`, character and block devices in `mknod`, other families than Unix, IPv4, IPv6
+and netlink's routing in `socket`, typing into a terminal by `ioctl`, all but harmless flags in
+`personality`. A call in the manner of another architecture ends the process.
 """
 
 
@@ -143,14 +156,48 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
     return f"`{text or msgspec.json.encode(value).decode()}`"
 
 
+def system_calls() -> str:
+    parts = [
+        (
+            "Allowed",
+            "Files, memory, processes, time, sockets, waiting. A name that a machine does not\n"
+            "have means nothing there.",
+            seccomp.ALLOWED,
+        ),
+        (
+            "Refused",
+            "With EPERM: other processes, mounts and namespaces, the kernel itself, its keys and\n"
+            "clocks, and what has a long record of holes and is not needed.",
+            seccomp.REFUSED,
+        ),
+    ]
+    lists = "".join(
+        f"\n## {title}\n\n{lead}\n\n{_wrapped(names)}\n" for title, lead, names in parts
+    )
+    return SYSTEM_CALLS + lists
+
+
+def _wrapped(names: str) -> str:
+    words = " ".join(f"`{name}`" for name in names.split())
+    return textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": page,
+    "system-calls.md": system_calls,
+}
+
+
 def main() -> int:
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print(f"{PAGE} is not current: run python -m docs.generate", file=sys.stderr)
-    return 1
+    check = "--check" in sys.argv[1:]
+    for name, make in PAGES.items():
+        path = Path(__file__).with_name(name)
+        if not check:
+            path.write_text(make(), encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != make():
+            print(f"{path} is not current: run python -m docs.generate", file=sys.stderr)
+            return 1
+    return 0
 
 
 if __name__ == "__main__":
