@@ -57,7 +57,10 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Egress(msgspec.Struct, frozen=True):
-    """What a function may connect to by TCP: a named host, or an address or a block of them."""
+    """What a function may connect to by TCP: a named host, or an address or a block of them.
+
+    Port 0 means every port of a block.
+    """
 
     host: str
     port: int

@@ -120,11 +120,12 @@ def network(where: str, row: FunctionTable, problems: list[Problem]) -> Network:
 
 
 def _egress(place: str, text: str, problems: list[Problem]) -> Egress | None:
-    """`HOST:PORT`, `ADDRESS:PORT` or `ADDRESS/BITS:PORT`; IPv6 in brackets."""
-    host, _, port = text.rpartition(":")
+    """`HOST:PORT`, `ADDRESS:PORT`, `ADDRESS/BITS:PORT` or `ADDRESS/BITS`; IPv6 in brackets."""
+    host, _, port = (text, "", "0") if "/" in text.rpartition(":")[2] else text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not (host and port.isdecimal() and 0 < int(port) < 65536):
-        what = "must be HOST:PORT or ADDRESS/BITS:PORT with a port of 1 to 65535"
+    any_port = port == "0" and host == text
+    if not (host and port.isdecimal() and (any_port or 0 < int(port[:6]) < 65536)):
+        what = "must be HOST:PORT, ADDRESS/BITS:PORT or ADDRESS/BITS, with a port of 1 to 65535"
         problems.append(Problem(place, f"{what}, not {strict.shown(text)}"))
         return None
     try:
@@ -139,7 +140,7 @@ def _egress(place: str, text: str, problems: list[Problem]) -> Egress | None:
         what = "is the function's own loopback" if block.is_loopback else "is everything"
         problems.append(Problem(place, f'{strict.shown(host)} {what}; use network = "host"'))
         return None
-    if block.version == 6 and block.num_addresses > 1:
-        problems.append(Problem(place, "blocks of IPv6 addresses cannot be allowed, only hosts"))
+    if block.version == 6 and (block.num_addresses > 1 or any_port):
+        problems.append(Problem(place, "of IPv6 only single addresses with a port can be allowed"))
         return None
     return Egress(host, int(port), block=True)

@@ -135,7 +135,7 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         Meta(
             description="`host`: the machine's network; `loopback`: one of its own with nothing "
             "else in it; `none`: none at all; or the list of what it may connect to by TCP, each "
-            "`HOST:PORT` or `ADDRESS/BITS:PORT`"
+            "`HOST:PORT`, `ADDRESS/BITS:PORT` or `ADDRESS/BITS`"
         ),
     ] = "host"
     endpoint: Annotated[

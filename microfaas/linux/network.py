@@ -16,6 +16,8 @@ import struct
 
 import msgspec
 
+from microfaas.linux.redirect import redirect
+
 BACKLOG = 128
 INTERFACE = b"lo"
 IFF_UP = 1
@@ -25,11 +27,13 @@ _SIOCGIFINDEX = 0x8933
 
 class Wires(msgspec.Struct, frozen=True, kw_only=True):
     """What to set up in a new network: blocks of addresses that are its own, besides the
-    loopback's, and where to listen, as (address, port)."""
+    loopback's; where to listen, as (address, port); and blocks whose every port leads to one
+    more socket, which comes last."""
 
     loopback: bool
     blocks: list[str] = []
     listens: list[tuple[str, int]] = []
+    redirects: list[str] = []
 
 
 def set_up(wires: Wires) -> list[socket.socket]:
@@ -40,7 +44,11 @@ def set_up(wires: Wires) -> list[socket.socket]:
         _up(control)
         for number, block in enumerate(wires.blocks):
             _add(control, number, block)
-    return [_listen(address, port) for address, port in wires.listens]
+    listening = [_listen(address, port) for address, port in wires.listens]
+    if wires.redirects:
+        listening.append(_listen("127.0.0.1", 0))
+        redirect(wires.redirects, listening[-1].getsockname()[1])
+    return listening
 
 
 def _up(control: socket.socket) -> None:

@@ -49,7 +49,7 @@ def serve(order: Warden, program: int, supervisor: socket.socket, joins: list[in
         maker = _Cells(order, proc) if order.cells else None
         fault = ""
     except OSError as error:
-        listening, maker, fault = [], None, f"cannot prepare cells: {error}"
+        listening, maker, fault = [], None, f"cannot prepare network and cells: {error}"
     socket.send_fds(supervisor, [fault.encode() or b"\0"], [one.fileno() for one in listening])
     for one in listening:
         one.close()

@@ -21,9 +21,9 @@ _HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 class Reach(NamedTuple):
     """A network of its own: its set-up, its /etc/hosts, and where what listens there leads.
 
-    `routes` has for each socket, in the order of `wires.listens`, where a connection to one of
-    its addresses goes: a host by exact address, or the blocks in which it may go as it is. None
-    stands for the gateway itself.
+    `routes` has for each socket, in the order of `wires.listens` and then the one for
+    `wires.redirects`, where a connection to one of its addresses goes: a host by exact address, or
+    the blocks in which it may go as it is. None stands for the gateway itself.
     """
 
     wires: Wires
@@ -32,7 +32,7 @@ class Reach(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where connections to one listening port lead."""
+    """Where connections to one listening port lead; port 0 stands for every port of the blocks."""
 
     port: int
     hosts: dict[str, str]
@@ -64,6 +64,9 @@ def reach(network: Network, endpoint_port: int) -> Reach | None:
             listens.append((_LOOPBACK, endpoint_port))
             leads.append(None)
     loopback = network.kind != "none" or network.endpoint
+    redirects = [egress.host for egress in network.allowed if not egress.port]
+    if redirects:
+        leads.append(Route(0, {}, redirects))
     blocks = [egress.host for egress in network.allowed if egress.block]
     named = "".join(f"{address} {host}\n" for host, address in addresses.items())
     return Reach(
@@ -71,6 +74,7 @@ def reach(network: Network, endpoint_port: int) -> Reach | None:
             loopback=loopback,
             blocks=list(dict.fromkeys([*blocks, *addresses.values()])),
             listens=listens,
+            redirects=redirects,
         ),
         _HOSTS + named,
         leads,
@@ -84,7 +88,7 @@ def _addresses(allowed: tuple[Egress, ...]) -> dict[str, str]:
 
 
 def _ports(allowed: tuple[Egress, ...]) -> list[int]:
-    return list(dict.fromkeys(egress.port for egress in allowed))
+    return list(dict.fromkeys(egress.port for egress in allowed if egress.port))
 
 
 def _route(port: int, allowed: tuple[Egress, ...], addresses: dict[str, str]) -> Route:

@@ -15,6 +15,9 @@ PIECE_BYTES = 64 * 1024
 CONNECTIONS_MAX = 1024
 # Closing with this makes the function see a refusal, not an answer that has ended.
 _RESET = struct.pack("ii", 1, 0)
+# SO_ORIGINAL_DST of netfilter, and a sockaddr_in.
+_ORIGINAL_DESTINATION = 80
+_ADDRESS_BYTES = 16
 
 _log = logging.getLogger("microfaas.pool")
 
@@ -45,8 +48,6 @@ class Relay:
         self._open.add(task)
         try:
             await self._carry(reader, writer)
-        except (OSError, TimeoutError) as error:
-            _log.info("%s: cannot connect to %s: %s", self._function, self._route.port, error)
         except asyncio.CancelledError:
             pass  # the end of the function; nobody waits for this
         finally:
@@ -54,23 +55,34 @@ class Relay:
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        address = writer.get_extra_info("sockname")[0]
+        address, port = _meant(writer, self._route)
         host = self._route.target(address)
         if host is None or len(self._open) > CONNECTIONS_MAX:
             _reset(writer)
             return
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
-                there, away = await asyncio.open_connection(host, self._route.port)
-        except (OSError, TimeoutError):
+                there, away = await asyncio.open_connection(host, port)
+        except OSError as error:  # a TimeoutError is one as well
+            _log.info("%s: cannot connect to %s:%d: %s", self._function, host, port, error)
             _reset(writer)
-            raise
+            return
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pass_on(reader, away))
                 both.create_task(_pass_on(there, writer))
         finally:
             away.close()
+
+
+def _meant(writer: asyncio.StreamWriter, route: Route) -> tuple[str, int]:
+    """Whom the function has connected to; where packets were redirected, the kernel knows."""
+    if route.port:
+        return writer.get_extra_info("sockname")[0], route.port
+    connection = writer.get_extra_info("socket")
+    name = connection.getsockopt(socket.SOL_IP, _ORIGINAL_DESTINATION, _ADDRESS_BYTES)
+    _, port, address = struct.unpack_from("!HH4s", name)
+    return socket.inet_ntoa(address), port
 
 
 async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
