@@ -12,7 +12,7 @@ run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
 
 test: check packages $(SETUP)
-	$(BIN)/python -m pytest tests/contract tests/e2e -p no:cacheprovider
+	$(BIN)/python -m pytest tests/contract tests/e2e tests/attacks -p no:cacheprovider
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

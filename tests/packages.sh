@@ -15,6 +15,9 @@ else
   want curl curl
   want cpio cpio
   want busybox busybox-static
+  want setpriv util-linux
+  [ -x /usr/bin/python3 ] || missing="$missing python3" # an ordinary user's, see ordinary.py
+  ldconfig -p | grep -q libseccomp.so.2 || missing="$missing libseccomp2"
 fi
 
 [ -n "$missing" ] || exit 0
