@@ -140,7 +140,15 @@ def _egress(place: str, text: str, problems: list[Problem]) -> Egress | None:
         what = "is the function's own loopback" if block.is_loopback else "is everything"
         problems.append(Problem(place, f'{strict.shown(host)} {what}; use network = "host"'))
         return None
+    if block.is_multicast or block.is_unspecified or _is_mapped(block):
+        problems.append(Problem(place, f"{strict.shown(host)} cannot be connected to by TCP"))
+        return None
     if block.version == 6 and (block.num_addresses > 1 or any_port):
         problems.append(Problem(place, "of IPv6 only single addresses with a port can be allowed"))
         return None
     return Egress(host, int(port), block=True)
+
+
+def _is_mapped(block: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """IPv6's way to write an IPv4 address; it is to be written as one."""
+    return getattr(block.network_address, "ipv4_mapped", None) is not None

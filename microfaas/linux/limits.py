@@ -9,6 +9,7 @@ from microfaas.linux import syscalls as sys
 
 # When the machine as a whole runs out of memory, functions go first: 1000 is the most.
 OOM_SCORE = 700
+_OOM_SCORE_FILE = "/proc/self/oom_score_adj"
 # As recorded in an AWS sandbox.
 LOCKED_BYTES_MAX = 64 * 1024
 QUEUED_BYTES_MAX = 64 * 1024
@@ -21,9 +22,9 @@ def apply(files_max: int, processes_max: int | None) -> None:
     The kernel counts processes by user and user namespace: only where one of them is the
     function's alone does `processes_max` mean its processes, all instances together.
     """
-    if processes_max is not None:
-        resource.setrlimit(resource.RLIMIT_NPROC, (processes_max, processes_max))
+    processes = [] if processes_max is None else [(resource.RLIMIT_NPROC, processes_max)]
     for which, limit in (
+        *processes,
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, files_max),
         (resource.RLIMIT_MEMLOCK, LOCKED_BYTES_MAX),
@@ -38,7 +39,9 @@ def apply(files_max: int, processes_max: int | None) -> None:
 
 
 def offer_to_oom_killer() -> None:
-    files.write("/proc/self/oom_score_adj", str(OOM_SCORE))
+    """It may be the kernel's choice already; to take that back is not ours, nor allowed."""
+    if int(files.read(_OOM_SCORE_FILE)) < OOM_SCORE:
+        files.write(_OOM_SCORE_FILE, str(OOM_SCORE))
 
 
 def hide_memory(hidden: bool = True) -> None:

@@ -42,7 +42,7 @@ def set_up(wires: Wires) -> list[socket.socket]:
         return []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         _up(control)
-        for number, block in enumerate(wires.blocks):
+        for number, block in enumerate(_with_last(wires.blocks)):
             _add(control, number, block)
     listening = [_listen(address, port) for address, port in wires.listens]
     if wires.redirects:
@@ -55,6 +55,13 @@ def _up(control: socket.socket) -> None:
     request = struct.pack("16sH22x", INTERFACE, 0)
     flags = struct.unpack_from("H", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0]
     fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", INTERFACE, flags | IFF_UP))
+
+
+def _with_last(blocks: list[str]) -> list[str]:
+    """The last address of each block by itself, and first: or it is taken for a broadcast's."""
+    networks = [ipaddress.ip_network(block) for block in blocks]
+    last = [str(n.broadcast_address) for n in networks if n.num_addresses > 2]
+    return [*last, *blocks]
 
 
 def _add(control: socket.socket, number: int, block: str) -> None:

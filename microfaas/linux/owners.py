@@ -18,7 +18,7 @@ from microfaas.linux import syscalls as sys
 
 ACL = "system.posix_acl_access"
 _ACL_VERSION = 2
-_USER_OBJ, _USER, _GROUP_OBJ, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
+_USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 _NOBODY = 0xFFFFFFFF
 _UNABLE = (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
@@ -83,9 +83,12 @@ def _let_in(path: str, user: int) -> None:
         (_GROUP_OBJ, _NOBODY): mode >> 3 & 7,
         (_OTHER, _NOBODY): mode & 7,
         **_read_acl(path),
-        (_USER, user): 7,
-        (_MASK, _NOBODY): 7,
     }
+    # The mask bounds all but owner and others: who was bound by the old one must stay so.
+    bound = rows.pop((_MASK, _NOBODY), 7)
+    masked = (_USER, _GROUP_OBJ, _GROUP)
+    rows = {key: rights & bound if key[0] in masked else rights for key, rights in rows.items()}
+    rows |= {(_USER, user): 7, (_MASK, _NOBODY): 7}
     content = b"".join(struct.pack("<HHI", t, rights, i) for (t, i), rights in sorted(rows.items()))
     os.setxattr(path, ACL, struct.pack("<I", _ACL_VERSION) + content)
 

@@ -55,11 +55,11 @@ class Relay:
             writer.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        address, port = _meant(writer, self._route)
-        host = self._route.target(address)
-        if host is None or len(self._open) > CONNECTIONS_MAX:
+        target = self._route.target(*_meant(writer, self._route))
+        if target is None or len(self._open) > CONNECTIONS_MAX:
             _reset(writer)
             return
+        host, port = target
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
                 there, away = await asyncio.open_connection(host, port)
@@ -71,6 +71,8 @@ class Relay:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pass_on(reader, away))
                 both.create_task(_pass_on(there, writer))
+        except* OSError:
+            pass  # whoever broke it off knows, and the other end has been told
         finally:
             away.close()
 
@@ -86,15 +88,21 @@ def _meant(writer: asyncio.StreamWriter, route: Route) -> tuple[str, int]:
 
 
 async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Copy until the end of one direction; the other may go on."""
-    with contextlib.suppress(ConnectionError):
+    """Copy until the end of one direction; the other may go on. What breaks off cuts both."""
+    try:
         while data := await source.read(PIECE_BYTES):
             target.write(data)
             await target.drain()
-        if target.can_write_eof():
+        if not target.is_closing():
             target.write_eof()
+    except BaseException:
+        _reset(target)
+        raise
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    """Cut it: what was not read yet is not waited for."""
+    with contextlib.suppress(OSError):  # it may be closed already
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()

@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -142,7 +143,9 @@ class Site:
 
     def reach(self, function: Function) -> Reach | None:
         """The network it has to itself, unless it has the machine's."""
-        return reach(function.network, self._endpoint_port)
+        gateway = urlsplit(self.address.endpoint_url)
+        place = gateway.hostname or "", gateway.port or 0
+        return reach(function.network, self._endpoint_port, place)
 
     def launch(self, version: Version) -> Launch:
         """The program that becomes the version's zygote. Raises MachineError."""
