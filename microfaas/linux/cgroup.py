@@ -45,6 +45,9 @@ class Group(Protocol):
     def cpu_us(self) -> int:
         """CPU time of all members so far, microseconds."""
 
+    def pids(self) -> list[int]:
+        """Its members."""
+
     def out_of_memory(self) -> bool:
         """Whether the kernel killed a member for want of memory."""
 
@@ -91,6 +94,9 @@ class NoGroup:
 
     def cpu_us(self) -> int:
         return 0
+
+    def pids(self) -> list[int]:
+        return []
 
     def out_of_memory(self) -> bool:
         return False

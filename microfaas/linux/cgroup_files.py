@@ -33,6 +33,11 @@ def field(text: str, name: str) -> int:
     return 0
 
 
+def pids(directory: str) -> list[int]:
+    """The members of a group."""
+    return [int(pid) for pid in read(f"{directory}/cgroup.procs").split()]
+
+
 def kill(directory: str) -> None:
     """SIGKILL all processes of a group: at once where the kernel can, else all that are listed.
 
@@ -42,9 +47,9 @@ def kill(directory: str) -> None:
     try:
         write(f"{directory}/cgroup.kill", "1")
     except FileNotFoundError:  # v1, and v2 before Linux 5.14
-        for pid in read(f"{directory}/cgroup.procs").split():
+        for pid in pids(directory):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
 
 def remove(directory: str) -> bool:

@@ -100,6 +100,9 @@ class GroupV1:
     def cpu_us(self) -> int:
         return int(os.pread(self._cpu, NUMBER_BYTES_MAX, 0)) // 1000
 
+    def pids(self) -> list[int]:
+        return files.pids(self._directories["pids"])
+
     def out_of_memory(self) -> bool:
         control = files.read(f"{self._directories['memory']}/memory.oom_control")
         return files.field(control, "oom_kill") > 0

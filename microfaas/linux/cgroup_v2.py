@@ -111,6 +111,9 @@ class GroupV2:
     def cpu_us(self) -> int:
         return files.field(os.pread(self._cpu, STAT_BYTES_MAX, 0).decode(), "usage_usec")
 
+    def pids(self) -> list[int]:
+        return files.pids(self._directory)
+
     def out_of_memory(self) -> bool:
         return files.field(files.read(f"{self._directory}/memory.events"), "oom_kill") > 0
 

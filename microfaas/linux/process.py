@@ -33,6 +33,12 @@ def kill(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
+def kill_pid(pid: int) -> None:
+    """SIGKILL by number, where there is no pidfd."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def cpu_us(pid: int) -> int:
     """CPU time of one process so far, microseconds, without its children; 0 when it is gone."""
     if pid <= 0:  # to the kernel that would be this process

@@ -65,10 +65,26 @@ class Sandbox:
             self._group.kill()
         process.kill(self._pidfd)
 
-    def kill_strays(self, known: Collection[int]) -> None:
-        """Without a cgroup: end what has detached itself from a process that is gone."""
+    @property
+    def joined(self) -> bool:
+        """Whether the process is where it is limited and metered: it has to go there by itself."""
+        return self.sampled or self.pid in self._group.pids()
+
+    def members(self) -> set[int]:
+        """Who is in its cgroup now, besides the process itself."""
+        return {*self._group.pids()} - {self.pid}
+
+    def kill_strays(self, settled: Collection[int], instances: Collection[int]) -> None:
+        """End what an instance has left behind in this zygote's place, or below it.
+
+        In its cgroup only those belong who were there before the first fork. Without one, whoever
+        detached himself is a child of the zygote's by now.
+        """
         if self.sampled:
-            process.kill_strays(self.pid, known)
+            process.kill_strays(self.pid, instances)
+        else:
+            for pid in self.members().difference(settled, instances):
+                process.kill_pid(pid)
 
     def close(self) -> bool:
         """Remove the cgroup of a process that is gone; False when it must be tried again."""

@@ -65,6 +65,7 @@ class Zygote:
         self._tmp_shown = site.shown_in_tmp(version)
         self._user = site.user(version.function)
         self._with_code = False
+        self._settled: set[int] = set()
         self._shared_bytes = 0
         control.setblocking(False)
         self._loop.add_reader(control, self._readable)
@@ -82,6 +83,8 @@ class Zygote:
         """It is ready to fork; with the function's code in it, or bare."""
         self._with_code = with_code
         self._shared_bytes = self.sandbox.memory_bytes()
+        # Its warden, and processes that loading has started.
+        self._settled = self.sandbox.members()
         # No more of the function's code runs here, but what a fork touches and what the kernel
         # keeps for it before it has joined its own group is charged here.
         limits = self.version.function.limits
@@ -97,6 +100,9 @@ class Zygote:
         instance = await self._fork(name)
         try:
             await boot(instance.channel)
+            if not instance.sandbox.joined:
+                self._distrust("its instance did not go where it is limited")
+                raise MachineError("cannot start an instance: it evades its limits")
             if not self._with_code:
                 await load(instance.channel, self.version, "on", instance.sandbox, instance.exited)
         except BaseException:
@@ -224,7 +230,7 @@ class Zygote:
             if child is None:
                 raise ProtocolError(f"cannot accept the exit of {pid}, which was not forked")
             self._hosts.pop(pid, None)
-            self.sandbox.kill_strays(self._hosts.values())
+            self.sandbox.kill_strays(self._settled, self._hosts.values())
             if not child.done():
                 child.set_result(int(message["status"]))
             return

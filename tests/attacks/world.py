@@ -56,11 +56,13 @@ code = "hostile"
 memory_mb = 64
 processes_max = 32
 init_timeout_s = 2
+ready_ahead = 0
+isolation = "request"
 environment = {{ MODE = "{mode}" }}
 """
 EVIL_MODES = (
     "flood_control", "lie_about_forks", "claim_to_be_ready", "leave_links", "hang", "exit", "bomb",
-    "eat",
+    "eat", "evade", "leave_daemons",
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ def run(task_root):
         frames.write({"kind": "ready", "protocol": PROTOCOL_VERSION, "pid": os.getpid()})
         request = frames.read()
         if request is not None:
+            fence.hide_memory()  # before any code of the function's is in it
             status = _serve(request)
     except SystemExit as exit_:
         status = _exit_status(exit_)
