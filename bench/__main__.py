@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
-from bench import burst, cold, drops, memory, throughput, warm
+from bench import burst, cold, drops, fairness, fence, memory, throughput, warm
 from bench.client import AnswerError
 from bench.effort import FULL, QUICK, Effort
 from bench.endpoint import MissingError, StartError
@@ -25,6 +25,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "idle-memory": memory.run_idle,
     "at-rest": memory.run_at_rest,
     "file-drop": drops.run,
+    "fence": fence.run,
+    "fairness": fairness.run,
 }
 
 

@@ -17,6 +17,7 @@ class Effort:
     idle_instances: int
     drops: int  # files dropped one at a time
     burst_drops: int  # files dropped as fast as they can be written
+    attack_s: float  # each turn of the victim, quiet or attacked
 
 
 FULL = Effort(
@@ -28,6 +29,7 @@ FULL = Effort(
     idle_instances=500,
     drops=200,
     burst_drops=10_000,
+    attack_s=1.0,
 )
 QUICK = Effort(
     rounds=2,
@@ -38,4 +40,5 @@ QUICK = Effort(
     idle_instances=100,
     drops=30,
     burst_drops=1000,
+    attack_s=0.3,
 )

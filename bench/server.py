@@ -42,13 +42,13 @@ def project() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(functions: Tables, folder: Path | None = None) -> Iterator[Endpoint]:
-    """Run microfaas with FUNCTIONS; the endpoint invokes the first of them."""
+def serving(functions: Tables, folder: Path | None = None, **settings: Any) -> Iterator[Endpoint]:
+    """Run microfaas with FUNCTIONS and top-level SETTINGS; the endpoint invokes the first."""
     if folder is None:
-        with project() as made, serving(functions, made) as endpoint:
+        with project() as made, serving(functions, made, **settings) as endpoint:
             yield endpoint
         return
-    (folder / "microfaas.toml").write_text(toml(functions))
+    (folder / "microfaas.toml").write_text(toml(functions, settings))
     port = free_port()
     argv = [*command(), "run", str(folder), "--listen", f"127.0.0.1:{port}"]
     argv += ["--data", str(folder / "data")]
@@ -86,8 +86,9 @@ def instances(port: int, name: str) -> list[dict[str, Any]]:
     return list(inventory(port)[name]["instances"])
 
 
-def toml(functions: Tables) -> str:
-    lines = [f"memory_budget_mb = {MEMORY_BUDGET_MB}"]
+def toml(functions: Tables, settings: Mapping[str, Any]) -> str:
+    top = {"memory_budget_mb": MEMORY_BUDGET_MB, **settings}
+    lines = [f"{key} = {value(x)}" for key, x in top.items()]
     for name, table in functions.items():
         lines += [f"[functions.{name}]", *(f"{key} = {value(x)}" for key, x in table.items())]
     return "\n".join(lines) + "\n"
