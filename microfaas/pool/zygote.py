@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from microfaas.errors import MachineError, ProtocolError
 from microfaas.linux.process import host_pid
@@ -26,10 +27,19 @@ from microfaas.wire.session import State
 
 CONTROL_BYTES_MAX = 64 * 1024
 SPAWN_S_MAX = 10.0
+SWEEP_S = 0.05
 # What a fork leaves on its zygote's account: page tables, stacks, and the old copies of pages
 # that the zygote writes to afterwards. Measured: 1.1 MB.
 FORK_BYTES = 3 * MIB
 _KILLED = -9
+
+
+class _Fork(NamedTuple):
+    """A fork that was made: a pidfd, its pid on the machine, and how it will end."""
+
+    pidfd: int
+    host_pid: int
+    exited: asyncio.Future[int]
 
 
 class Zygote:
@@ -57,10 +67,11 @@ class Zygote:
         self._output = output
         self._control = control
         self._loop = asyncio.get_running_loop()
-        self._asked: dict[str, asyncio.Future[tuple[int, int]]] = {}
+        self._asked: dict[str, asyncio.Future[_Fork]] = {}
         # Both by pid in the zygote's namespace: how instances end, and their pids on the machine.
         self._children: dict[int, asyncio.Future[int]] = {}
         self._hosts: dict[int, int] = {}
+        self._sweeping = False
         # Asked once, as a fork is not to wait for it.
         self._tmp_shown = site.shown_in_tmp(version)
         self._user = site.user(version.function)
@@ -147,8 +158,7 @@ class Zygote:
             "env": environment,
         }
         try:
-            pid, pidfd = await self._ask(request, [fd for fds in given.values() for fd in fds])
-            host = self._hosts[pid] = self._host_pid(pidfd)
+            fork = await self._ask(request, [fd for fds in given.values() for fd in fds])
         except BaseException:
             pipes.close_ours()
             group.remove()
@@ -164,7 +174,7 @@ class Zygote:
             name=name,
             version=self.version,
             arn=self._site.address.arn(function.name),
-            sandbox=Sandbox(group, host, pidfd, self._shared_bytes),
+            sandbox=Sandbox(group, fork.host_pid, fork.pidfd, self._shared_bytes),
             channel=Channel(pipes.replies_read, pipes.requests_write, state),
             output=Output(
                 pipes.log_read,
@@ -172,24 +182,15 @@ class Zygote:
                 name[:8],
                 function.limits.output_mb_max * MIB,
             ),
-            exited=self._children[pid],
+            exited=fork.exited,
             on_closed=self._site.remove_tmp,
         )
 
-    def _host_pid(self, pidfd: int) -> int:
-        """A zygote holds code of the function's: what it sends need not be a pidfd."""
-        try:
-            return host_pid(pidfd)
-        except OSError as error:
-            os.close(pidfd)
-            self._distrust(f"it sent no pidfd: {error}")
-            raise MachineError("cannot fork an instance: its zygote answers nonsense") from None
-
-    async def _ask(self, request: Message, fds: list[int]) -> tuple[int, int]:
-        """Send `spawn`; the pid in the zygote's namespace, and a pidfd."""
+    async def _ask(self, request: Message, fds: list[int]) -> _Fork:
+        """Send `spawn`, and hear of the fork."""
         if not self.alive:
             raise MachineError("cannot fork an instance: its zygote has died")
-        answer: asyncio.Future[tuple[int, int]] = self._loop.create_future()
+        answer: asyncio.Future[_Fork] = self._loop.create_future()
         # Until it is answered, even when nobody waits for that any more.
         self._asked[request["id"]] = answer
         try:
@@ -229,20 +230,38 @@ class Zygote:
             child = self._children.pop(pid, None)
             if child is None:
                 raise ProtocolError(f"cannot accept the exit of {pid}, which was not forked")
-            self._hosts.pop(pid, None)
-            self.sandbox.kill_strays(self._settled, self._hosts.values())
+            del self._hosts[pid]
+            self._sweep_soon()
             if not child.done():
                 child.set_result(int(message["status"]))
             return
-        answer = self._asked.pop(message["id"], None)
+        answer = self._asked.get(message["id"])
         if kind != "spawned" or len(fds) != 1 or answer is None or pid in self._children:
             raise ProtocolError(f"cannot accept {kind!r} that was not asked for")
+        try:
+            self._hosts[pid] = host_pid(fds[0])
+        except OSError as error:
+            raise ProtocolError(f"cannot accept what is no pidfd: {error}") from None
         self._children[pid] = self._loop.create_future()
+        del self._asked[message["id"]]
         if answer.done():
             # Nobody waits any more; with its pipes closed the instance ends by itself.
             os.close(fds[0])
         else:
-            answer.set_result((pid, fds[0]))
+            answer.set_result(_Fork(fds[0], self._hosts[pid], self._children[pid]))
+
+    def _sweep_soon(self) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """End what instances left here; but not a fork that is still on its way to its place."""
+        self._sweeping = False
+        if self._asked:
+            self._sweep_soon()
+        elif self.alive:
+            self.sandbox.kill_strays(self._settled, self._hosts.values())
 
     def _gone(self, _: asyncio.Future[int]) -> None:
         """The zygote has exited, and all its instances have with it."""
@@ -256,6 +275,7 @@ class Zygote:
             if not child.done():
                 child.set_result(_KILLED)
         self._children.clear()
+        self._hosts.clear()
 
     def _stream(self, name: str) -> str:
         return f"{datetime.now(UTC):%Y/%m/%d}/[{self.version.number}]{name}"
