@@ -36,11 +36,15 @@ def ruleset(writable: Iterable[str]) -> int:
     version = sys.landlock_version()
     known = _KNOWN.get(version, _KNOWN_NOW)
     rules = sys.landlock_create_ruleset(known, _scopes(version))
-    _allow(rules, "/", READ & known)
-    for path in ("/proc", "/dev"):
-        _allow(rules, path, (READ | WRITE_FILE | TRUNCATE | IOCTL_DEV) & known)
-    for path in writable:
-        _allow(rules, path, known & ~DEVICES)
+    try:
+        _allow(rules, "/", READ & known)
+        for path in ("/proc", "/dev"):
+            _allow(rules, path, (READ | WRITE_FILE | TRUNCATE | IOCTL_DEV) & known)
+        for path in writable:
+            _allow(rules, path, known & ~DEVICES)
+    except BaseException:
+        os.close(rules)
+        raise
     return rules
 
 
