@@ -13,6 +13,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from collections.abc import Iterable
 
 import msgspec
 
@@ -23,6 +24,9 @@ INTERFACE = b"lo"
 IFF_UP = 1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C
 _SIOCGIFINDEX = 0x8933
+_IPV6_FREEBIND = 78
+_NOWHERE = ipaddress.IPv4Network("0.0.0.0/8")
+_Block = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Wires(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +46,7 @@ def set_up(wires: Wires) -> list[socket.socket]:
         return []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         _up(control)
-        for number, block in enumerate(_with_last(wires.blocks)):
+        for number, block in enumerate(_spread(wires.blocks)):
             _add(control, number, block)
     listening = [_listen(address, port) for address, port in wires.listens]
     if wires.redirects:
@@ -57,11 +61,21 @@ def _up(control: socket.socket) -> None:
     fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", INTERFACE, flags | IFF_UP))
 
 
-def _with_last(blocks: list[str]) -> list[str]:
-    """The last address of each block by itself, and first: or it is taken for a broadcast's."""
-    networks = [ipaddress.ip_network(block) for block in blocks]
+def _spread(blocks: list[str]) -> list[str]:
+    """The blocks as the kernel takes them.
+
+    The last address of each stands by itself, and first: or it is taken for a broadcast's.
+    """
+    networks = [part for block in blocks for part in _hosts(ipaddress.ip_network(block))]
     last = [str(n.broadcast_address) for n in networks if n.num_addresses > 2]
-    return [*last, *blocks]
+    return [*last, *map(str, networks)]
+
+
+def _hosts(block: _Block) -> Iterable[_Block]:
+    """Without the addresses of no host: a block that begins with them would not be reached."""
+    if isinstance(block, ipaddress.IPv4Network) and _NOWHERE.subnet_of(block):
+        return block.address_exclude(_NOWHERE)
+    return [block]
 
 
 def _add(control: socket.socket, number: int, block: str) -> None:
@@ -95,6 +109,8 @@ def _listen(address: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # The kernel makes the address valid in its own time, a millisecond or so from now.
+        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
     made.bind((address, port))
     made.listen(BACKLOG)
     return made

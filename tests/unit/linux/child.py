@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,16 @@ from microfaas.linux import syscalls as sys
 ROOT = os.geteuid() == 0
 # A function's uid; nobody has it.
 UID = users.UID_BASE + 1234
+PATIENCE_S = 20.0
 _Result = TypeVar("_Result")
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for what the kernel does in its own time."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.002)
 
 
 def as_root(test: Callable[..., None]) -> Callable[..., None] | None:
