@@ -58,7 +58,14 @@ class Group(Protocol):
         """Remove the group once it is empty; False when a member still lingers."""
 
 
-class Driver(Protocol):
+class Family(Protocol):
+    """Groups that together weigh as much as another family does, however many they are."""
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        """A new group in it. Raises OSError when the kernel refuses."""
+
+
+class Driver(Family, Protocol):
     """One way to have groups on this machine."""
 
     name: str
@@ -68,8 +75,8 @@ class Driver(Protocol):
     def directories(self) -> list[str]:
         """The trees that hold all its groups."""
 
-    def create(self, name: str, limits: GroupLimits) -> Group:
-        """A new group. Raises OSError when the kernel refuses."""
+    def family(self, name: str, cpu_weight: int) -> Family:
+        """The family of that name, made when there is none; it goes with the tree."""
 
     def sweep(self) -> None:
         """Kill and remove every group below this driver's directory, and the directory."""
@@ -114,6 +121,9 @@ class NoDriver:
     name = "none"
     weighs_io = False
     directories: list[str] = []  # noqa: RUF012  # never written
+
+    def family(self, name: str, cpu_weight: int) -> Family:
+        return self
 
     def create(self, name: str, limits: GroupLimits) -> Group:
         return NoGroup()

@@ -74,9 +74,9 @@ def children(directory: str) -> list[str]:
 
 def sweep(directories: list[str]) -> None:
     """Kill and remove every group below the given trees, and the trees."""
-    for root in directories:
-        for directory in [*children(root), root]:
-            _empty_and_remove(directory)
+    for directory in directories:
+        sweep(children(directory))
+        _empty_and_remove(directory)
 
 
 def _empty_and_remove(directory: str) -> None:

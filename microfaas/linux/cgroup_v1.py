@@ -11,7 +11,7 @@ import contextlib
 import os
 
 from microfaas.linux import cgroup_files as files
-from microfaas.linux.cgroup import Group, GroupLimits
+from microfaas.linux.cgroup import Family, Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 # Not everywhere: it needs a scheduler of disks that knows weights.
@@ -65,10 +65,7 @@ class GroupV1:
         if limits.processes is not None:
             files.write(f"{self._directories['pids']}/pids.max", str(limits.processes))
         if limits.cpu_weight is not None:
-            files.write(f"{cpu}/cpu.shares", str(max(2, limits.cpu_weight)))
-            if IO in self._directories:
-                weight = min(IO_WEIGHT_MAX, max(1, limits.cpu_weight * 100 // 1024))
-                files.write(f"{self._directories[IO]}/{IO_WEIGHT}", str(weight))
+            _weigh(self._directories, limits.cpu_weight)
         if limits.cpu is not None:
             files.write(f"{cpu}/cpu.cfs_period_us", str(CPU_PERIOD_US))
             files.write(f"{cpu}/cpu.cfs_quota_us", str(max(1000, int(limits.cpu * CPU_PERIOD_US))))
@@ -124,7 +121,24 @@ class GroupV1:
         return True
 
 
-class DriverV1:
+def _weigh(directories: dict[str, str], cpu_weight: int) -> None:
+    files.write(f"{directories['cpu']}/cpu.shares", str(max(2, cpu_weight)))
+    if IO in directories:
+        weight = min(IO_WEIGHT_MAX, max(1, cpu_weight * 100 // 1024))
+        files.write(f"{directories[IO]}/{IO_WEIGHT}", str(weight))
+
+
+class FamilyV1:
+    """Groups below one directory in each hierarchy."""
+
+    def __init__(self, roots: dict[str, str]) -> None:
+        self._roots = roots
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        return GroupV1({c: f"{root}/{name}" for c, root in self._roots.items()}, limits)
+
+
+class DriverV1(FamilyV1):
     """Groups below `NAME` in the hierarchies; `memory_bytes` bounds them all together."""
 
     name = "cgroup v1"
@@ -134,7 +148,7 @@ class DriverV1:
         missing = [controller for controller in CONTROLLERS if controller not in found]
         if missing:
             raise OSError(f"cgroup v1 has no {', '.join(missing)} hierarchy here")
-        self._roots = {controller: f"{path}/{name}" for controller, path in found.items()}
+        super().__init__({controller: f"{path}/{name}" for controller, path in found.items()})
         for root in set(self._roots.values()):
             os.makedirs(root, exist_ok=True)
         self.weighs_io = os.path.exists(f"{self._roots.get(IO)}/{IO_WEIGHT}")
@@ -152,8 +166,16 @@ class DriverV1:
     def directories(self) -> list[str]:
         return list(dict.fromkeys(self._roots.values()))
 
-    def create(self, name: str, limits: GroupLimits) -> Group:
-        return GroupV1({c: f"{root}/{name}" for c, root in self._roots.items()}, limits)
+    def family(self, name: str, cpu_weight: int) -> Family:
+        """Only where there are weights: another level in the others would cost and mean nothing."""
+        weighed = {self._roots["cpu"], self._roots.get(IO)}
+        roots = {
+            c: f"{root}/{name}" if root in weighed else root for c, root in self._roots.items()
+        }
+        for root in {root for c, root in roots.items() if root != self._roots[c]}:
+            os.makedirs(root, exist_ok=True)
+        _weigh(roots, cpu_weight)
+        return FamilyV1(roots)
 
     def sweep(self) -> None:
         files.sweep(self.directories)

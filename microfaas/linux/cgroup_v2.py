@@ -11,7 +11,7 @@ import contextlib
 import os
 
 from microfaas.linux import cgroup_files as files
-from microfaas.linux.cgroup import Group, GroupLimits
+from microfaas.linux.cgroup import Family, Group, GroupLimits
 
 CONTROLLERS = ("memory", "pids", "cpu")
 IO, IO_WEIGHT = "io", "io.weight"
@@ -87,11 +87,7 @@ class GroupV2:
         if limits.processes is not None:
             self._write("pids.max", str(limits.processes))
         if limits.cpu_weight is not None:
-            # v1's shares of 1024 are v2's weight of 100.
-            weight = str(min(10000, max(1, limits.cpu_weight * 100 // 1024)))
-            self._write("cpu.weight", weight)
-            with contextlib.suppress(FileNotFoundError):  # where disks are not weighed
-                self._write(IO_WEIGHT, weight)
+            _weigh(self._directory, limits.cpu_weight)
         if limits.cpu is not None:
             self._write("cpu.max", f"{max(1000, int(limits.cpu * CPU_PERIOD_US))} {CPU_PERIOD_US}")
 
@@ -129,7 +125,25 @@ class GroupV2:
         return True
 
 
-class DriverV2:
+def _weigh(directory: str, cpu_weight: int) -> None:
+    # v1's shares of 1024 are v2's weight of 100.
+    weight = str(min(10000, max(1, cpu_weight * 100 // 1024)))
+    files.write(f"{directory}/cpu.weight", weight)
+    with contextlib.suppress(FileNotFoundError):  # where disks are not weighed
+        files.write(f"{directory}/{IO_WEIGHT}", weight)
+
+
+class FamilyV2:
+    """Groups below one directory."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def create(self, name: str, limits: GroupLimits) -> Group:
+        return GroupV2(f"{self._root}/{name}", limits)
+
+
+class DriverV2(FamilyV2):
     """Groups below `NAME`; `memory_bytes` bounds them all together."""
 
     name = "cgroup v2"
@@ -138,7 +152,7 @@ class DriverV2:
         parent = parent_directory()
         if os.path.exists(f"{parent}/cgroup.type"):  # every group but the machine's root has it
             _move_members(parent, f"{parent}/{SUPERVISOR}")
-        self._root = f"{parent}/{name}"
+        super().__init__(f"{parent}/{name}")
         _hand_down(parent)
         os.makedirs(self._root, exist_ok=True)
         _hand_down(self._root)
@@ -153,8 +167,12 @@ class DriverV2:
     def directories(self) -> list[str]:
         return [self._root]
 
-    def create(self, name: str, limits: GroupLimits) -> Group:
-        return GroupV2(f"{self._root}/{name}", limits)
+    def family(self, name: str, cpu_weight: int) -> Family:
+        directory = f"{self._root}/{name}"
+        os.makedirs(directory, exist_ok=True)
+        _hand_down(directory)
+        _weigh(directory, cpu_weight)
+        return FamilyV2(directory)
 
     def sweep(self) -> None:
         files.sweep(self.directories)

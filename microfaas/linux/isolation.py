@@ -135,6 +135,8 @@ def _namespaces(nursery: Nursery, off: Collection[str]) -> Isolation:
 def _users(nursery: Nursery, found: Isolation) -> Isolation:
     if os.geteuid() != 0:
         raise PermissionError("only root can start processes of other users")
+    if not found.mounts:
+        raise OSError("without namespaces they could not get to their code")
     return _tried(nursery, msgspec.structs.replace(found, users=True))
 
 

@@ -17,7 +17,7 @@ from microfaas.model import Version
 from microfaas.pool.relay import Relay
 from microfaas.pool.site import Closable, Site
 
-# How long after they were taken the next ones are made: not while the instance is being started.
+# How long after an instance was started the next ones are made: its first call comes first.
 PREPARE_S = 0.005
 
 
@@ -77,9 +77,6 @@ class Outfit:
         """A berth for one instance; the caller's. Raises MachineError, OSError."""
         group, self._group = self._group, None
         asked, self._cell = self._cell, None
-        if not self._preparing:
-            self._preparing = True
-            self._loop.call_later(PREPARE_S, self._prepare)
         group = group or self._new_group()
         if self._cells is None or self._request is None:
             return Berth(group, [])
@@ -88,6 +85,12 @@ class Outfit:
         except BaseException:
             group.remove()
             raise
+
+    def prepare_soon(self) -> None:
+        """An instance was started: have the next berth ready, when that is in nobody's way."""
+        if not self._preparing:
+            self._preparing = True
+            self._loop.call_later(PREPARE_S, self._prepare)
 
     def close(self) -> bool:
         """Let go of what was made ahead, and of the network; False when it must be repeated."""

@@ -13,7 +13,7 @@ import msgspec
 
 from microfaas.errors import MachineError
 from microfaas.linux import users
-from microfaas.linux.cgroup import Driver, Group, GroupLimits, NoDriver
+from microfaas.linux.cgroup import Driver, Family, Group, GroupLimits, NoDriver
 from microfaas.linux.isolation import Isolation
 from microfaas.linux.launch import Launch, Warden
 from microfaas.linux.launcher import Launcher
@@ -92,6 +92,7 @@ class Site:
         self._staging = os.path.join(data_dir, "root")
         self._tmp = os.path.join(data_dir, "tmp")
         self._users: dict[str, int] = {}
+        self._families: dict[str, Family] = {}
         shutil.rmtree(self._tmp, ignore_errors=True)
         for directory in (self._staging, self._tmp):
             os.makedirs(directory, exist_ok=True)
@@ -120,17 +121,26 @@ class Site:
         """A cgroup with the function's limits; memory it shares with its zygote counts."""
         limits = version.function.limits
         memory_bytes = max(limits.memory_mb * MIB - shared_bytes, OWN_BYTES_MIN)
-        weight = limits.memory_mb * SHARES_PER_CPU // MEMORY_MB_PER_CPU
-        return self._driver.create(
+        return self._family(version.function).create(
             name,
             GroupLimits(
                 memory_bytes=memory_bytes,
                 swap_bytes=limits.swap_mb * MIB,
                 processes=limits.processes_max,
                 cpu=limits.cpu,
-                cpu_weight=max(2, weight),
+                cpu_weight=_weight(limits.memory_mb),
             ),
         )
+
+    def _family(self, function: Function) -> Family:
+        """A function does not get more of the machine by running more instances than another.
+
+        Each may claim one CPU's worth; one whose instances are larger than that, as much as they.
+        """
+        if function.name not in self._families:
+            weight = max(SHARES_PER_CPU, _weight(function.limits.memory_mb))
+            self._families[function.name] = self._driver.family(f"of-{function.name}", weight)
+        return self._families[function.name]
 
     def user(self, function: Function) -> int | None:
         """The uid that the function has to itself, where it has one."""
@@ -264,6 +274,11 @@ class Site:
             LIBRARIES_DIR: runtime.libraries_dir,
             **{f"{MOUNT_ROOT}/{m.name}": m.source for m in version.function.mounts},
         }
+
+
+def _weight(memory_mb: int) -> int:
+    """As Lambda gives CPU by memory."""
+    return max(2, memory_mb * SHARES_PER_CPU // MEMORY_MB_PER_CPU)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

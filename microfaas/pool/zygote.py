@@ -119,6 +119,8 @@ class Zygote:
         except BaseException:
             reaper.end(instance)
             raise
+        finally:
+            self.outfit.prepare_soon()
         instance.init_ms = (time.monotonic() - started) * 1000
         return instance
 

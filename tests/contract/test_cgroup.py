@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -308,6 +309,39 @@ def test_sweeping_ends_what_an_earlier_run_left(world: World) -> None:
     assert [member.wait() for member in members] == [-signal.SIGKILL] * 2
     assert gone(world.driver)
     assert all(group.remove() for group in leftovers)
+
+
+def test_a_group_tells_its_members(world: World) -> None:
+    group = world.group()
+    assert group.pids() == []
+    member = world.start(group, HOLD)
+    assert said(member) == "ready"
+    assert group.pids() == [member.pid]
+
+
+def test_a_family_of_many_weighs_as_much_as_one_of_one(world: World) -> None:
+    """Four spinning groups beside a single one on one CPU: each family has about a half."""
+    families = [world.driver.family(name, 1024) for name in ("many", "one")]
+    assert world.driver.family("one", 1024) is not None  # again is fine
+    crowd = [families[0].create(name, GroupLimits(cpu_weight=1024)) for name in "abcd"]
+    single = families[1].create("e", GroupLimits(cpu_weight=1024))
+    groups = [*crowd, single]
+    on_one = "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+    for group in groups:
+        assert said(world.start(group, f"{on_one}say('ready')\nwhile True: pass")) == "ready"
+    before = [group.cpu_us() for group in groups]
+    time.sleep(2)
+    *many, one = (group.cpu_us() - start for group, start in zip(groups, before, strict=True))
+    assert one > sum(many) / 2
+
+
+def test_sweeping_a_family_leaves_no_directory(world: World) -> None:
+    group = world.driver.family("f", 1024).create("one", GroupLimits())
+    member = world.start(group, HOLD)
+    assert said(member) == "ready"
+    world.driver.sweep()
+    assert member.wait() == -signal.SIGKILL
+    assert gone(world.driver)
 
 
 def test_sweeping_what_is_not_there_is_fine(world: World) -> None:
