@@ -102,7 +102,8 @@ async def _pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Cut it: what was not read yet is not waited for."""
-    with contextlib.suppress(OSError):  # it may be closed already
-        connection = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection = writer.get_extra_info("socket")
+    if connection is not None:  # it may be closed already
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import struct
@@ -46,13 +47,18 @@ class Ends(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def relayed(hosts: dict[str, tuple[str, int]]) -> AsyncIterator[tuple[Relay, int]]:
-    """A relay that listens on all addresses; its port."""
+    """A relay that listens on all addresses; its port. Nothing goes wrong unseen."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
     listener = socket.create_server(("0.0.0.0", 0))
     port = listener.getsockname()[1]
     made = Relay("f", Route(port, hosts, []))
     await made.start(listener)
     yield made, port
     made.close()
+    await until(lambda: not made._open)
+    gc.collect()
+    assert not faults
 
 
 @contextlib.asynccontextmanager
