@@ -184,7 +184,7 @@ class RequestsTable(msgspec.Struct, kw_only=True):
 
     connections_max: Annotated[
         int, Meta(ge=1, le=100000, description="connections at once, in all; more get 503")
-    ] = 1024
+    ] = 4096
     connections_per_peer_max: Annotated[
         int,
         Meta(
@@ -192,7 +192,7 @@ class RequestsTable(msgspec.Struct, kw_only=True):
             le=100000,
             description="connections at once from one address (of IPv6, one /64); more get 503",
         ),
-    ] = 256
+    ] = 1024
     head_bytes_max: Annotated[
         int,
         Meta(
