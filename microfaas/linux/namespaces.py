@@ -81,7 +81,7 @@ def enter(root: Root, user: int | None = None) -> None:
     for number, file in enumerate(root.files):
         _make_file(stage, number, file, user)
     _make_dev(stage, root.devices, user)
-    _make_proc(stage, root.new_proc)
+    _make_proc(stage, root.new_proc, stays_root=user is None and os.getuid() == 0)
     for empty in ("/opt", "/var/task", "/var/tmp", "/root", "/run"):
         os.makedirs(stage + empty, exist_ok=True)
     _pivot(stage)
@@ -167,7 +167,7 @@ def _make_dev(stage: str, granted: list[str], user: int | None) -> None:
         os.symlink(target, f"{stage}/dev/{name}")
 
 
-def _make_proc(stage: str, new: bool) -> None:
+def _make_proc(stage: str, new: bool, *, stays_root: bool) -> None:
     proc = f"{stage}/proc"
     os.makedirs(proc)
     if not new:
@@ -176,7 +176,7 @@ def _make_proc(stage: str, new: bool) -> None:
     flags = sys.MS_NOSUID | sys.MS_NODEV | sys.MS_NOEXEC
     # Processes of others, in this pid namespace those of sibling instances, are not there.
     sys.mount("proc", proc, "proc", flags, "hidepid=2")
-    if os.getuid() == 0:
+    if stays_root:
         for path in KERNEL_SETTINGS:
             if os.path.exists(stage + path):
                 sys.mount(stage + path, stage + path, "", sys.MS_BIND | sys.MS_REC)
