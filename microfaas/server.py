@@ -311,7 +311,8 @@ class _Server:
             if isinstance(trigger.settings, BucketSettings)
         ]
         mounts = [mount.source for function in config.functions for mount in function.mounts]
-        return [config.data, *buckets, *mounts]
+        secrets = [secret.file for function in config.functions for secret in function.secrets]
+        return [config.data, *buckets, *mounts, *filter(None, secrets)]
 
     def _serving(self, keys: int) -> Serving:
         return Serving(

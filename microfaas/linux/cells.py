@@ -29,6 +29,11 @@ class Cells:
         self._loop.add_reader(warden, self._readable)
         self._set_up = self._expect()
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a warden to ask."""
+        return self._socket.fileno() >= 0
+
     async def listening(self) -> list[socket.socket]:
         """The sockets that listen in the function's network. Raises MachineError."""
         fds = await self._wait(self._set_up)
@@ -50,7 +55,7 @@ class Cells:
 
     def close(self) -> None:
         """Hang up; the warden ends. Who still waits is told."""
-        if self._socket.fileno() < 0:
+        if not self.alive:
             return
         self._loop.remove_reader(self._socket)
         self._socket.close()

@@ -53,6 +53,11 @@ class Outfit:
         self._closed = False
         self._servers: list[Closable] = []
 
+    @property
+    def alive(self) -> bool:
+        """Whether there will be berths."""
+        return self._cells is None or self._cells.alive
+
     async def connect(self) -> None:
         """Have the function's network lead where it may. Raises MachineError."""
         function = self._version.function

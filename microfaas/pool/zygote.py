@@ -84,7 +84,7 @@ class Zygote:
 
     @property
     def alive(self) -> bool:
-        return not (self.exited.done() or self.channel.closed)
+        return self.outfit.alive and not (self.exited.done() or self.channel.closed)
 
     @property
     def memory_mb(self) -> int:
