@@ -312,7 +312,8 @@ class _Server:
         ]
         mounts = [mount.source for function in config.functions for mount in function.mounts]
         secrets = [secret.file for function in config.functions for secret in function.secrets]
-        return [config.data, *buckets, *mounts, *filter(None, secrets)]
+        tls = [config.tls.key] if config.tls else []
+        return [config.data, *buckets, *mounts, *filter(None, secrets), *tls]
 
     def _serving(self, keys: int) -> Serving:
         return Serving(

@@ -47,6 +47,7 @@ class Cells:
         except OSError as error:
             self._asked.remove(answer)
             answer.set_exception(MachineError(f"cannot ask for a cell: {error}"))
+            self.close()
         return answer
 
     async def take(self, asked: asyncio.Future[list[int]]) -> list[int]:

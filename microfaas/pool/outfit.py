@@ -55,8 +55,8 @@ class Outfit:
 
     @property
     def alive(self) -> bool:
-        """Whether there will be berths."""
-        return self._cells is None or self._cells.alive
+        """Whether there will be berths: a warden that makes no cells ends after its set-up."""
+        return self._cells is None or self._request is None or self._cells.alive
 
     async def connect(self) -> None:
         """Have the function's network lead where it may. Raises MachineError."""

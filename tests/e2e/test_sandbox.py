@@ -29,6 +29,7 @@ from microfaas.linux.cgroup import tree_name
 from microfaas.linux.isolation import LAYERS
 from tests import ordinary
 from tests.e2e.project import BIN, Project, until
+from tests.e2e.test_tls import TLS, certify
 
 HANDLERS = Path(__file__).with_name("reaching.py")
 ROOT = os.geteuid() == 0
@@ -174,8 +175,9 @@ def _networks(listed: int) -> str:
     tables = {
         "host": '"host"', "loopback": '"loopback"', "none": '"none"',
         "list": json.dumps(allowed), "cut": '"loopback"', "nothing": '"none"',
-        # Its socket has every address of the port, or no socket has any.
+        # One socket has every address of the port; packets of every port are redirected.
         "block": json.dumps([f"192.0.0.0/2:{listed}"]),
+        "half": json.dumps([f"0.0.0.0/1:{listed}", "0.0.0.0/1"]),
         "whole": json.dumps([f"{address or '192.0.2.1'}/32"]),
     }  # fmt: skip
     made = []
@@ -228,7 +230,8 @@ def test_a_list_leads_where_it_says_and_nowhere_else(networks: Networks) -> None
 def test_a_wide_block_does_not_include_the_machine_itself(networks: Networks) -> None:
     refused = [(host, networks.listed) for host in ("localhost", "127.0.0.1", "127.0.0.2")]
     assert set(networks.connect("block", *refused)) <= set(REFUSED)
-    if networks.address and networks.address.startswith(("192.", "172.", "19", "20")):
+    assert set(networks.connect("half", *refused)) <= set(REFUSED)
+    if networks.address:
         assert networks.connect("block", (networks.address, networks.other))[0] in REFUSED
 
 
@@ -246,7 +249,7 @@ def test_what_listens_inside_is_found_inside(networks: Networks, kind: str) -> N
     assert networks.invoke(f"own-{kind}") == "heard"
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "block", "whole"])
+@pytest.mark.parametrize("kind", [*KINDS, "block", "half", "whole"])
 def test_another_function_is_called_through_the_endpoint(networks: Networks, kind: str) -> None:
     by, answer = networks.invoke(f"call-{kind}", {"name": "echo"})
     assert answer == {"from": f"call-{kind}"}
@@ -268,8 +271,25 @@ def test_many_connections_at_once(networks: Networks) -> None:
     assert networks.connect("list", *places) == ["hello"] * 200
 
 
+def test_over_tls_functions_find_the_gateway_but_not_its_key(project: Project) -> None:
+    """They know no certificate, and a relay may stand between."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shutil.copy(HANDLERS, project.root / "app.py")
+    app = function("app", "call", f'network = ["192.0.0.0/2:{port}"]')
+    project.write(
+        "microfaas.toml", TLS + app + function("echo", "echo") + function("look", "files")
+    )
+    certify(project.root / "tls", "first")
+    project.ca = str(project.root / "tls/cert.pem")
+    project.start("--listen", f"127.0.0.1:{port}")
+    assert project.invoke("app", {"name": "echo"}) == ["http", {"from": "app"}]
+    assert project.invoke("look", {"path": "/var/task/tls"})["text"] == ["cert.pem"]
+
+
 # Mounts, secrets, devices and /tmp.
 
+_LOADED = 'environment = { LOADED = "/tmp/loaded" }'
 _REST = "\n".join(
     [
         function(
@@ -288,8 +308,8 @@ _REST = "\n".join(
         function("stranger", "secret"),
         function("look", "files"),
         function("fill", "fill", "tmp_mb = 4"),
-        function("tmp", "tmp", "concurrency_max = 2"),
-        function("fresh", "tmp", 'isolation = "request"'),
+        function("tmp", "tmp", "concurrency_max = 2", _LOADED),
+        function("fresh", "tmp", 'isolation = "request"', _LOADED),
         function("half", "spin", "cpu = 0.5", "timeout_s = 30"),
         function("share", "spin", 'cpu = "memory"', "memory_mb = 442", "timeout_s = 30"),
         function("swap", "pid", "swap_mb = 64", "memory_mb = 64"),
@@ -462,6 +482,18 @@ def test_without_a_layer_functions_run_and_that_is_told(who: str, off: list[str]
         told = served.project.output.read_text()
         assert "turned off by sandbox_off" in told
         assert "remove it from sandbox_off" in told
+
+
+def test_without_cells_a_network_and_its_zygote_last(who: str) -> None:
+    """The warden then ends when it has set up the network."""
+    with served_by(who) as served:
+        app = function("app", "echo", 'network = "loopback"', 'isolation = "request"')
+        served.start(f'sandbox_off = ["cells"]\n{app}')
+        zygotes = set()
+        for _ in range(5):
+            assert served.project.invoke("app", {"a": 1}) == {"a": 1}
+            zygotes.add(served.project.functions()["app"]["zygote_pid"])
+        assert len(zygotes) == 1
 
 
 @pytest.fixture
