@@ -10,7 +10,7 @@ from collections import deque
 import msgspec
 
 from microfaas.errors import MachineError
-from microfaas.linux.warden import CellRequest
+from microfaas.linux.warden import CellRequest, fault_in
 
 ANSWER_BYTES_MAX = 4096
 FDS_MAX = 128
@@ -36,7 +36,7 @@ class Cells:
 
     async def listening(self) -> list[socket.socket]:
         """The sockets that listen in the function's network. Raises MachineError."""
-        fds = await self._wait(self._set_up)
+        fds = await self.take(self._set_up)
         return [socket.socket(fileno=fd) for fd in fds]
 
     def ask(self, request: CellRequest) -> asyncio.Future[list[int]]:
@@ -50,9 +50,21 @@ class Cells:
             self.close()
         return answer
 
-    async def take(self, asked: asyncio.Future[list[int]]) -> list[int]:
-        """The descriptors of a cell that was asked for; the caller's. Raises MachineError."""
-        return await self._wait(asked)
+    async def take(self, answer: asyncio.Future[list[int]]) -> list[int]:
+        """The descriptors that were asked for; the caller's. Raises MachineError."""
+        try:
+            async with asyncio.timeout(CELL_S_MAX):
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            self.forgo(answer)
+            raise MachineError("cannot make a cell: its warden does not answer") from None
+        except asyncio.CancelledError:
+            self.forgo(answer)
+            raise
+
+    def forgo(self, answer: asyncio.Future[list[int]]) -> None:
+        """Let go of what was asked for, now or when it comes."""
+        answer.add_done_callback(_discard)
 
     def close(self) -> None:
         """Hang up; the warden ends. Who still waits is told."""
@@ -72,21 +84,6 @@ class Cells:
         self._asked.append(answer)
         return answer
 
-    async def _wait(self, answer: asyncio.Future[list[int]]) -> list[int]:
-        try:
-            async with asyncio.timeout(CELL_S_MAX):
-                return await asyncio.shield(answer)
-        except TimeoutError:
-            self.forgo(answer)
-            raise MachineError("cannot make a cell: its warden does not answer") from None
-        except asyncio.CancelledError:
-            self.forgo(answer)
-            raise
-
-    def forgo(self, answer: asyncio.Future[list[int]]) -> None:
-        """Let go of what was asked for, now or when it comes."""
-        answer.add_done_callback(_discard)
-
     def _readable(self) -> None:
         try:
             data, fds, _, _ = socket.recv_fds(self._socket, ANSWER_BYTES_MAX, FDS_MAX)
@@ -98,8 +95,7 @@ class Cells:
             self.close()
             return
         answer = self._asked.popleft()
-        fault = data.strip(b"\0").decode(errors="replace")
-        if fault:
+        if fault := fault_in(data):
             answer.set_exception(MachineError(fault))
         else:
             answer.set_result(fds)

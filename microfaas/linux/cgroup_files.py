@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
+
+from microfaas.linux import process
 
 REMOVE_WAIT_S = 0.5
 
@@ -48,8 +49,7 @@ def kill(directory: str) -> None:
         write(f"{directory}/cgroup.kill", "1")
     except FileNotFoundError:  # v1, and v2 before Linux 5.14
         for pid in pids(directory):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            process.kill_pid(pid)
 
 
 def remove(directory: str) -> bool:

@@ -23,7 +23,7 @@ from microfaas.linux.launcher import Nursery
 from microfaas.linux.namespaces import Root
 from microfaas.linux.network import Wires
 from microfaas.linux.users import UID_BASE
-from microfaas.linux.warden import CellRequest
+from microfaas.linux.warden import CellRequest, fault_in
 
 LAYERS = ("namespaces", "cells", "networks", "users", "seccomp", "landlock")
 OFF = "turned off by sandbox_off in the configuration"
@@ -181,7 +181,7 @@ def _hear(channel: socket.socket) -> None:
     data, fds, _, _ = socket.recv_fds(channel, ANSWER_BYTES_MAX, CELL_FDS_MAX)
     for fd in fds:
         os.close(fd)
-    fault = data.strip(b"\0").decode() if data else "the warden has died"
+    fault = fault_in(data) if data else "the warden has died"
     if fault:
         raise OSError(fault)
 

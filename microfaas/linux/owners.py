@@ -27,7 +27,7 @@ def show_as_owned(source: str, target: str, user: int, *, write: bool) -> None:
     """Make the mount at `target` look as if `user` owned what the owner of `source` does."""
     owner = os.stat(source)
     try:
-        tree = _open_tree(target)
+        tree = sys.open_tree(target)
         try:
             namespace = _user_namespace(owner.st_uid, owner.st_gid, user)
             try:
@@ -42,14 +42,6 @@ def show_as_owned(source: str, target: str, user: int, *, write: bool) -> None:
             raise
         if write:
             _let_in(source, user)
-
-
-def _open_tree(target: str) -> int:
-    place = os.open(target, os.O_PATH | os.O_CLOEXEC)
-    try:
-        return sys.open_tree(place)
-    finally:
-        os.close(place)
 
 
 def _user_namespace(uid: int, gid: int, user: int) -> int:

@@ -128,10 +128,10 @@ def setns(fd: int, flags: int) -> None:
     _check(_libc().setns(fd, flags), "setns")
 
 
-def open_tree(fd: int) -> int:
-    """A detached copy of the mount tree at a directory that is open."""
-    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE
-    return _check(_libc().syscall(_OPEN_TREE, fd, b"", flags), "open_tree")
+def open_tree(path: str) -> int:
+    """A detached copy of the mount tree at a path."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE
+    return _check(_libc().syscall(_OPEN_TREE, AT_FDCWD, path.encode(), flags), f"open_tree {path}")
 
 
 def move_mount(fd: int, target: str) -> None:

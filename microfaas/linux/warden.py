@@ -25,6 +25,7 @@ from microfaas.linux.launch import Warden
 
 REQUEST_BYTES_MAX = 4096
 TMP = "/tmp"
+NO_FAULT = b"\0"
 
 
 class CellRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -34,11 +35,20 @@ class CellRequest(msgspec.Struct, frozen=True, array_like=True):
     shown: list[str]
 
 
+def _tell(supervisor: socket.socket, fault: str, fds: list[int]) -> None:
+    """What was asked for, or why it is not there. An empty datagram would mean the end."""
+    socket.send_fds(supervisor, [fault.encode() or NO_FAULT], fds)
+
+
+def fault_in(answer: bytes) -> str:
+    """Why there are no descriptors with an answer; empty when they are there."""
+    return "" if answer == NO_FAULT else answer.decode(errors="replace")
+
+
 def serve(order: Warden, program: int, supervisor: socket.socket, joins: list[int]) -> None:
     """Be the warden of a process (its pidfd) until the supervisor hangs up.
 
-    The first datagram has the listening sockets; then there is one for each request. Each is
-    empty, or says why there are no descriptors.
+    The first datagram has the listening sockets; then there is one for each request.
     """
     for fd in joins:
         os.write(fd, b"0")
@@ -50,7 +60,7 @@ def serve(order: Warden, program: int, supervisor: socket.socket, joins: list[in
         fault = ""
     except OSError as error:
         listening, maker, fault = [], None, f"cannot prepare network and cells: {error}"
-    socket.send_fds(supervisor, [fault.encode() or b"\0"], [one.fileno() for one in listening])
+    _tell(supervisor, fault, [one.fileno() for one in listening])
     for one in listening:
         one.close()
     while maker is not None and (data := supervisor.recv(REQUEST_BYTES_MAX)):
@@ -76,7 +86,7 @@ def _answer(maker: _Cells, request: CellRequest, supervisor: socket.socket) -> N
         fds, fault = maker.make(request), ""
     except OSError as error:
         fds, fault = [], f"cannot make a cell: {error}"
-    socket.send_fds(supervisor, [fault.encode() or b"\0"], fds)
+    _tell(supervisor, fault, fds)
     for fd in fds:
         os.close(fd)
 
@@ -101,7 +111,7 @@ class _Cells:
         """Descriptors of a new cell; the user namespace's is a copy."""
         sys.setns(self._start, sys.CLONE_NEWNS)
         sys.unshare(sys.CLONE_NEWNS)
-        views = [(path, _detached(path)) for path in request.shown]
+        views = [(path, sys.open_tree(path)) for path in request.shown]
         namespaces.mount_tmp(TMP, request.tmp_mb)
         for path, tree in views:
             os.makedirs(path)
@@ -112,11 +122,3 @@ class _Cells:
 
     def _open(self, name: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
-
-
-def _detached(path: str) -> int:
-    directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return sys.open_tree(directory)
-    finally:
-        os.close(directory)
