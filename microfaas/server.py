@@ -312,8 +312,10 @@ class _Server:
         ]
         mounts = [mount.source for function in config.functions for mount in function.mounts]
         secrets = [secret.file for function in config.functions for secret in function.secrets]
-        tls = [config.tls.key] if config.tls else []
-        return [config.data, *buckets, *mounts, *filter(None, secrets), *tls]
+        tls = config.tls.key if config.tls else None
+        # The configuration itself has the other functions' environment in it.
+        files = filter(None, (config.source, tls, *secrets))
+        return [config.data, *buckets, *mounts, *files]
 
     def _serving(self, keys: int) -> Serving:
         return Serving(

@@ -13,6 +13,7 @@ Before that, with more rights, it sets up the function's network, when it has on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -111,14 +112,24 @@ class _Cells:
         """Descriptors of a new cell; the user namespace's is a copy."""
         sys.setns(self._start, sys.CLONE_NEWNS)
         sys.unshare(sys.CLONE_NEWNS)
-        views = [(path, sys.open_tree(path)) for path in request.shown]
-        namespaces.mount_tmp(TMP, request.tmp_mb)
-        for path, tree in views:
-            os.makedirs(path)
-            sys.move_mount(tree, path)
-            os.close(tree)
-        rules = [landlock.ruleset(self._writable)] if self._landlock else []
-        return [os.dup(self._user), self._open("ns/mnt"), *rules]
+        with contextlib.ExitStack() as opened:
+            views = [(path, _kept(opened, sys.open_tree(path))) for path in request.shown]
+            namespaces.mount_tmp(TMP, request.tmp_mb)
+            for path, tree in views:
+                os.makedirs(path)
+                sys.move_mount(tree, path)
+        with contextlib.ExitStack() as opened:
+            cell = [_kept(opened, os.dup(self._user)), _kept(opened, self._open("ns/mnt"))]
+            if self._landlock:
+                cell.append(landlock.ruleset(self._writable))
+            opened.pop_all()
+        return cell
 
     def _open(self, name: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+
+
+def _kept(opened: contextlib.ExitStack, fd: int) -> int:
+    """The descriptor, which is closed when the stack is left."""
+    opened.callback(os.close, fd)
+    return fd

@@ -595,3 +595,14 @@ def test_nothing_is_left_of_many_cold_starts(fresh: Served) -> None:
     except AssertionError:
         assert after[-1] == before
         raise
+
+
+def test_a_function_does_not_see_the_configuration_of_others(who: str) -> None:
+    """The folder of the project is the code of both, and its file has both environments in it."""
+    with served_by(who) as served:
+        served.start(
+            function("look", "files") + function("other", "echo", 'environment = { A = "hidden" }')
+        )
+        (code,) = (served.project.data / "code").iterdir()
+        assert "app.py" in [path.name for path in code.iterdir()]
+        assert served.project.invoke("look", {"path": "/var/task/microfaas.toml"}) == "ENOENT"
