@@ -1,9 +1,11 @@
 """Entry of the Python host: `python bootstrap.py MSGPACK_DIR`, with the protocol on fds 3, 4, 5.
 
-Runs on Python 3.9 and newer with the standard library and msgpack.
+With a socket on 5 it is a zygote; without one it is a spare. Runs on Python 3.9 and newer with the
+standard library and msgpack.
 """
 
 import os
+import stat
 import sys
 
 
@@ -23,6 +25,13 @@ def _borrow_msgpack(directory):
             del sys.modules[name]
 
 
+def _is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     task_root = os.environ["LAMBDA_TASK_ROOT"]
@@ -32,10 +41,13 @@ def main():
     # what the platform offers comes last.
     sys.path[0] = task_root
     sys.path.append(here)
-    from microfaas_host import frames, zygote
+    from microfaas_host import frames, python, spare, zygote
 
     frames.use(msgpack)
-    zygote.run(task_root)
+    if _is_socket(frames.CONTROL):
+        zygote.run(python.Python())
+    else:
+        spare.run(python.Python())
 
 
 if __name__ == "__main__":

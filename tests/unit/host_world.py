@@ -1,26 +1,60 @@
-"""The Python host as a process of its own, spoken to as the supervisor would, without a nursery."""
+"""A forking host as a process of its own, spoken to as the supervisor would, without a nursery."""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgpack
 from conversation import Conversation, launch, wait_readable
 
-from microfaas.model import Address, Function, Limits, Version
-from microfaas.pool.environment import variables
-from microfaas.runtime import Runtimes
 from microfaas.wire.frames import Message, decode_body, encode_body
+
+RUNTIMES = Path(__file__).resolve().parents[2] / "runtimes"
+LIBRARIES = Path(msgpack.__file__).parents[1]
+
+
+def variables(code: Path, handler: str) -> dict[str, str]:
+    """What every function finds in its environment, as far as hosts care."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "en_US.UTF-8",
+        "LAMBDA_TASK_ROOT": str(code),
+        "_HANDLER": handler,
+        "AWS_LAMBDA_FUNCTION_NAME": "f",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "init",
+    }
+
+
+def arguments(runtime: Path) -> list[str]:
+    """The command line of its manifest, behind the interpreter."""
+    manifest = tomllib.loads((runtime / "runtime.toml").read_text())
+    places = {"runtime": runtime, "libraries": LIBRARIES}
+    return [argument.format_map(places) for argument in manifest["arguments"]]
 
 
 class Host:
     """A zygote that was started with the code in a folder."""
 
-    def __init__(self, folder: Path, handler: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        handler: str,
+        runtime: str = "python",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.handler = handler
+        self.runtime = RUNTIMES / runtime
+        self.environment = variables(folder / "code", handler) | dict(environment or {})
         self.instances: list[Conversation] = []
         self.control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.talk, theirs = Conversation.opened(folder / "zygote.log")
@@ -30,17 +64,8 @@ class Host:
             os.close(fd)
 
     def _start(self, given: list[int]) -> subprocess.Popen[bytes]:
-        runtime = Runtimes().find("python", None)
-        function = Function(
-            name="f", runtime="python", handler=self.handler, code="", limits=Limits()
-        )
-        version = Version(function=function, code_dir="", code_sha256="")
-        code = {"/var/task": str(self.folder / "code")}
-        environment = variables(
-            version, Address(), runtime.environment(), secrets={}, real_paths=code
-        )
-        argv = runtime.argv(runtime.host_dir, runtime.libraries_dir)
-        return launch(argv, given, self.talk.log, environment)
+        argv = [sys.executable, *arguments(self.runtime)]
+        return launch(argv, given, self.talk.log, self.environment, self.folder / "code")
 
     def load(self, snapshot: str = "auto") -> Message:
         """Its answer to `init`."""

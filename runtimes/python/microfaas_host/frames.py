@@ -3,6 +3,7 @@
 import os
 import struct
 
+PROTOCOL_VERSION = 1
 REQUESTS = 3
 REPLIES = 4
 CONTROL = 5
@@ -34,14 +35,26 @@ def read():
     return None if body is None else unpack(body)
 
 
-def write(message):
+def write(message, fd=REPLIES):
     body = pack(message)
     frame = _LENGTH.pack(len(body)) + body
-    sent = os.write(REPLIES, frame)
+    sent = os.write(fd, frame)
     if sent < len(frame):
         rest = memoryview(frame)[sent:]
         while rest:
-            rest = rest[os.write(REPLIES, rest) :]
+            rest = rest[os.write(fd, rest) :]
+
+
+def take(buffer):
+    """The messages that are whole at the start of a bytearray, which loses them."""
+    messages = []
+    while len(buffer) >= _LENGTH.size:
+        end = _LENGTH.size + _LENGTH.unpack_from(buffer)[0]
+        if len(buffer) < end:
+            break
+        messages.append(unpack(bytes(buffer[_LENGTH.size : end])))
+        del buffer[:end]
+    return messages
 
 
 def _read_exactly(count):

@@ -2,8 +2,8 @@
 
 Theory of operation: requests for this process itself come on fd 3, answers go to fd 4. On fd 5,
 a SOCK_SEQPACKET socket, come `spawn` messages with the descriptors of the instance to be; back
-go `spawned`, with a pidfd, and `exited`. An instance is a fork of this loop that returns from it
-into `invoking.serve`. As process 1 of its namespace the zygote also reaps whatever the function's
+go `spawned`, with a pidfd, and `exited`. An instance is a fork of this loop that goes on in its
+language's `serve`. As process 1 of its namespace the zygote also reaps whatever the function's
 processes leave behind.
 """
 
@@ -11,82 +11,59 @@ import gc
 import os
 import select
 import socket
-import sys
 import time
 
-from microfaas_host import errors, fence, forkable, frames, invoking, loading, logs
+from microfaas_host import ending, fence, forkable, frames
 
-PROTOCOL_VERSION = 1
 MESSAGE_BYTES_MAX = 64 * 1024
 FDS_MAX = 32
 ORPHANS_S = 2.0
 ORPHANS_POLL_S = 0.1
 
 
-def run(task_root):
+def run(language):
     """Serve until the supervisor is gone. Returns in no process: all end by os._exit."""
-    logs.setup()
-    status = 1
-    try:
-        frames.write({"kind": "ready", "protocol": PROTOCOL_VERSION, "pid": os.getpid()})
-        request = frames.read()
-        if request is not None:
-            fence.hide_memory()  # before any code of the function's is in it
-            status = _serve(request)
-    except SystemExit as exit_:
-        status = _exit_status(exit_)
-    except BaseException:
-        # sys.excepthook is the user's to replace; print what Python itself would.
-        sys.__excepthook__(*sys.exc_info())
-    finally:
-        logs.flush()
-        os._exit(status)
+    language.begin()
+    ending.run(lambda: _boot(language), language.flush)
 
 
-def _exit_status(exit_):
-    if exit_.code is None:
-        return 0
-    if isinstance(exit_.code, int):
-        return exit_.code & 0xFF
-    print(exit_.code, file=sys.stderr)
-    return 1
+def _boot(language):
+    _say_ready()
+    request = frames.read()
+    if request is None:
+        return 1
+    fence.hide_memory()  # before any code of the function's is in it
+    return _serve(language, request)
 
 
-def _serve(request):
+def _say_ready():
+    frames.write({"kind": "ready", "protocol": frames.PROTOCOL_VERSION, "pid": os.getpid()})
+
+
+def _serve(language, request):
     handler = None
-    why = "snapshot is off"
-    if request["snapshot"] != "off":
+    why = "snapshot is off" if request["snapshot"] == "off" else language.why_bare
+    if not why:
         before = forkable.descriptors()
-        handler = _load(request["handler"])
+        handler = language.load(request["handler"])
         if handler is None:
             return 1
         why = forkable.verdict(before) if request["snapshot"] == "auto" else ""
-        _run_hooks("get_before_snapshot", reverse=True)
-    invoking.warm_up()
+        language.before_forks()
+    language.warm_up()
     gc.collect()
     gc.freeze()
     if fence.heap_is_large():
         fence.collapse_heap()
     loaded = {"kind": "loaded", "forkable": handler is not None and not why, "why": why}
-    logs.flush()
+    language.flush()
     frames.write(loaded)
-    return _Zygote(handler, request["handler"]).loop()
-
-
-def _load(handler_name):
-    """Import the function, or report the fault and give None."""
-    try:
-        return loading.load(handler_name)
-    except errors.InitFault as fault:
-        errors.log(fault.kind, fault.message, fault.stack)
-        payload = errors.payload(fault.kind, fault.message, "", fault.stack)
-        logs.flush()
-        frames.write({"kind": "error", "id": "", "type": fault.kind, "payload": payload})
-        return None
+    return _Zygote(language, handler, request["handler"]).loop()
 
 
 class _Zygote:
-    def __init__(self, handler, handler_name):
+    def __init__(self, language, handler, handler_name):
+        self.language = language
         self.handler = handler
         self.handler_name = handler_name
         self.control = socket.socket(fileno=frames.CONTROL)
@@ -164,16 +141,16 @@ class _Zygote:
         if self.handler is None:
             self.load_late()
         else:
-            _run_hooks("get_after_restore")
-            frames.write({"kind": "ready", "protocol": PROTOCOL_VERSION, "pid": os.getpid()})
-        invoking.serve(self.handler)
+            self.language.after_fork()
+            _say_ready()
+        self.language.serve(self.handler)
 
     def load_late(self):
         """An instance of a function that cannot be forked loads it itself."""
-        frames.write({"kind": "ready", "protocol": PROTOCOL_VERSION, "pid": os.getpid()})
+        _say_ready()
         if frames.read() is None:
             os._exit(0)
-        self.handler = _load(self.handler_name)
+        self.handler = self.language.load(self.handler_name)
         if self.handler is None:
             os._exit(1)
         frames.write({"kind": "loaded", "forkable": False, "why": "loaded by the instance"})
@@ -200,13 +177,3 @@ class _Zygote:
             socket.send_fds(self.control, [frames.pack(message)], fds)
         except BrokenPipeError:
             os._exit(0)
-
-
-def _run_hooks(name, reverse=False):
-    """Functions registered through `snapshot_restore_py`, when the function uses it."""
-    module = sys.modules.get("snapshot_restore_py")
-    if module is None:
-        return
-    hooks = list(getattr(module, name)())
-    for function, args, kwargs in reversed(hooks) if reverse else hooks:
-        function(*args, **kwargs)
