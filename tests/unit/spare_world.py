@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,6 +96,35 @@ class Spare:
         self.talk.hang_up()
         self.process.kill()
         self.process.wait()
+
+
+class Spares:
+    """Starts spares of one runtime, and ends them all."""
+
+    def __init__(self, folder: Path, runtime: str) -> None:
+        self._folder = folder
+        self._runtime = runtime
+        self._started: list[Spare] = []
+
+    def __enter__(self) -> Spares:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for spare in self._started:
+            spare.close()
+
+    def start(self, files: Mapping[str, str], **options: Any) -> Spare:
+        """One that is ready, and has these files as its code since."""
+        folder = self._folder / f"spare-{len(self._started)}"
+        folder.mkdir()
+        spare = Spare(folder, self._runtime, **options)
+        self._started.append(spare)
+        spare.ready()
+        for name, text in files.items():
+            path = spare.code / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return spare
 
 
 def _manifest(runtime: str) -> dict[str, Any]:
