@@ -6,7 +6,9 @@ It reads the manifest itself: what is tried here is the host, not the code that 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import textwrap
 import tomllib
 from collections.abc import Mapping
@@ -51,7 +53,7 @@ class Spare:
         places = {
             "runtime": str(RUNTIMES / runtime),
             "libraries": libraries,
-            "version": "",
+            "version": _version(manifest, found),
             "memory_mb": memory_mb,
             "memory_bytes": memory_mb << 20,
             "heap_mb": memory_mb * 7 // 8,
@@ -130,6 +132,13 @@ class Spares:
 def _manifest(runtime: str) -> dict[str, Any]:
     with (RUNTIMES / runtime / "runtime.toml").open("rb") as file:
         return tomllib.load(file)
+
+
+def _version(manifest: Mapping[str, Any], program: str) -> str:
+    asked = subprocess.run([program, *manifest["probe"]], capture_output=True, check=True)
+    found = re.search(manifest["version"], (asked.stdout + asked.stderr).decode())
+    assert found, f"{program} does not tell its version"
+    return ".".join(found[1].split(".")[: manifest["version_parts"]])
 
 
 def _program(manifest: Mapping[str, Any]) -> str:
