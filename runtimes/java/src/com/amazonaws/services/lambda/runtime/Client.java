@@ -1,0 +1,14 @@
+// The application that calls, as it describes itself.
+package com.amazonaws.services.lambda.runtime;
+
+public interface Client {
+    String getInstallationId();
+
+    String getAppTitle();
+
+    String getAppVersionName();
+
+    String getAppVersionCode();
+
+    String getAppPackageName();
+}

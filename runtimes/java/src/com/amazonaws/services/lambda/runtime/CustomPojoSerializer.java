@@ -1,0 +1,14 @@
+// A function's own way between JSON and objects, found as a service (META-INF/services).
+package com.amazonaws.services.lambda.runtime;
+
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.reflect.Type;
+
+public interface CustomPojoSerializer {
+    <T> T fromJson(InputStream input, Type type);
+
+    <T> T fromJson(String input, Type type);
+
+    <T> void toJson(T value, OutputStream output, Type type);
+}

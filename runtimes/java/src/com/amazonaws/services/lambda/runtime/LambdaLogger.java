@@ -1,0 +1,19 @@
+// The function's log, as the context and LambdaRuntime hand it out.
+package com.amazonaws.services.lambda.runtime;
+
+import com.amazonaws.services.lambda.runtime.logging.LogLevel;
+
+public interface LambdaLogger {
+    void log(String message);
+
+    void log(byte[] message);
+
+    // One that knows nothing of levels logs everything.
+    default void log(String message, LogLevel level) {
+        log(message);
+    }
+
+    default void log(byte[] message, LogLevel level) {
+        log(message);
+    }
+}

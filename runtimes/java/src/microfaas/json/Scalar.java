@@ -1,0 +1,163 @@
+// Values that are one string, number or boolean in JSON. A string does for a number, and a number
+// for a string; an array of one such value does, too.
+package microfaas.json;
+
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.net.URI;
+import java.nio.ByteBuffer;
+import java.util.Base64;
+import java.util.Currency;
+import java.util.Locale;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+
+final class Scalar extends Decoder {
+    private static final Map<Class<?>, Scalar> KNOWN = new ConcurrentHashMap<>();
+
+    static {
+        add(String.class, text -> text);
+        add(CharSequence.class, text -> text);
+        number(int.class, Integer.class, 0, text -> whole(text).intValueExact());
+        number(long.class, Long.class, 0L, text -> whole(text).longValueExact());
+        number(short.class, Short.class, (short) 0, text -> whole(text).shortValueExact());
+        number(byte.class, Byte.class, (byte) 0, Scalar::octet);
+        number(double.class, Double.class, 0.0, Double::valueOf);
+        number(float.class, Float.class, 0.0f, Float::valueOf);
+        number(boolean.class, Boolean.class, false, Scalar::truth);
+        number(char.class, Character.class, '\0', Scalar::letter);
+        add(Number.class, text -> (Number) Json.parse(text.getBytes()));
+        add(BigDecimal.class, BigDecimal::new);
+        add(BigInteger.class, Scalar::whole);
+        add(AtomicInteger.class, text -> new AtomicInteger(whole(text).intValueExact()));
+        add(AtomicLong.class, text -> new AtomicLong(whole(text).longValueExact()));
+        add(AtomicBoolean.class, text -> new AtomicBoolean(truth(text)));
+        add(UUID.class, UUID::fromString);
+        add(URI.class, URI::create);
+        add(Currency.class, Currency::getInstance);
+        add(Locale.class, text -> Locale.forLanguageTag(text.replace('_', '-')));
+        add(ByteBuffer.class, text -> ByteBuffer.wrap(Base64.getDecoder().decode(text)));
+        add(byte[].class, text -> Base64.getDecoder().decode(text));
+        add(char[].class, String::toCharArray);
+    }
+
+    private final Class<?> type;
+    private final Object absent;
+    private final Function<String, Object> parse;
+
+    private Scalar(Class<?> type, Object absent, Function<String, Object> parse) {
+        this.type = type;
+        this.absent = absent;
+        this.parse = parse;
+    }
+
+    private static void add(Class<?> type, Function<String, Object> parse) {
+        KNOWN.put(type, new Scalar(type, null, parse));
+    }
+
+    private static void number(Class<?> plain, Class<?> boxed, Object zero, Function<String, Object> parse) {
+        KNOWN.put(plain, new Scalar(plain, zero, parse));
+        add(boxed, parse);
+    }
+
+    // The decoder for a class, or null when it is not read from one scalar.
+    static Scalar of(Class<?> type) {
+        Scalar known = KNOWN.get(type);
+        if (known != null) {
+            return known;
+        }
+        Function<String, Object> parse = type.isEnum() ? text -> constant(type, text) : Times.parser(type);
+        return parse == null ? null : new Scalar(type, null, parse);
+    }
+
+    // A date within an event of AWS's: seconds, with a fraction.
+    static Scalar ofSeconds(Class<?> type) {
+        return new Scalar(type, null, Times::fromSeconds);
+    }
+
+    @Override
+    Object absent() {
+        return absent;
+    }
+
+    @Override
+    Object read(JsonReader in) {
+        return switch (in.peek()) {
+            case '"' -> parse(in.string());
+            case '[' -> type.isArray() ? Container.array(type, in) : unwrapped(in);
+            case '{' -> throw in.fault(type.getSimpleName());
+            default -> in.isNumber() ? parse(in.number()) : parse(String.valueOf(in.scalar()));
+        };
+    }
+
+    private Object unwrapped(JsonReader in) {
+        if (!in.enter('[', ']')) {
+            throw new JsonException("an empty array cannot be read as " + type.getName());
+        }
+        Object value = next(in);
+        if (in.more(']')) {
+            throw new JsonException("an array of several values cannot be read as " + type.getName());
+        }
+        return value;
+    }
+
+    Object parse(String text) {
+        if (text.isEmpty() && type != String.class && type != CharSequence.class) {
+            return absent;
+        }
+        try {
+            return parse.apply(text);
+        } catch (RuntimeException e) {
+            throw new JsonException("cannot read \"" + text + "\" as " + type.getName(), e);
+        }
+    }
+
+    private static BigInteger whole(String text) {
+        return new BigDecimal(text.strip()).toBigInteger();
+    }
+
+    private static byte octet(String text) {
+        int value = whole(text).intValueExact();
+        if (value < Byte.MIN_VALUE || value > 255) {
+            throw new NumberFormatException("not a byte");
+        }
+        return (byte) value;
+    }
+
+    private static boolean truth(String text) {
+        if (Character.isDigit(text.charAt(0)) || text.charAt(0) == '-') {
+            return whole(text).signum() != 0;
+        } else if (text.equalsIgnoreCase("true")) {
+            return true;
+        } else if (text.equalsIgnoreCase("false")) {
+            return false;
+        }
+        throw new IllegalArgumentException("neither true nor false");
+    }
+
+    private static char letter(String text) {
+        if (text.length() == 1) {
+            return text.charAt(0);
+        }
+        return (char) whole(text).shortValueExact();
+    }
+
+    // By name or by number; one that is not there is null.
+    private static Object constant(Class<?> type, String text) {
+        Object[] constants = type.getEnumConstants();
+        for (Object constant : constants) {
+            if (((Enum<?>) constant).name().equals(text)) {
+                return constant;
+            }
+        }
+        boolean numbered = text.chars().allMatch(Character::isDigit);
+        return numbered && whole(text).intValueExact() < constants.length
+                ? constants[whole(text).intValueExact()]
+                : null;
+    }
+}
