@@ -1,0 +1,1 @@
+"""One suite that every runtime passes; README.md says how a language joins it."""
