@@ -69,6 +69,9 @@ final class ArgumentsDecoder extends Decoder {
 
     @Override
     Object read(JsonReader in) {
+        if (in.peek() != '{') {
+            return BeanDecoder.unwrapped(this, in);
+        }
         Object[] arguments = new Object[types.size()];
         boolean[] given = new boolean[arguments.length];
         for (boolean any = in.enter('{', '}'); any; any = in.more('}')) {
@@ -81,8 +84,22 @@ final class ArgumentsDecoder extends Decoder {
             }
         }
         for (int i = 0; i < arguments.length; i++) {
-            arguments[i] = given[i] ? arguments[i] : Decoders.of(types.get(i)).absent();
+            arguments[i] = given[i] ? arguments[i] : absent(types.get(i));
         }
         return BeanDecoder.made(constructor, arguments);
+    }
+
+    // Lambda's runtime gives an S3 event empty strings where others would find null.
+    private Object absent(Type type) {
+        if (!constructor.getDeclaringClass().isRecord()) {
+            if (type == String.class) {
+                return "";
+            } else if (type == Long.class) {
+                return 0L;
+            } else if (Types.raw(type) == List.class) {
+                return new ArrayList<>();
+            }
+        }
+        return Decoders.of(type).absent();
     }
 }

@@ -51,15 +51,9 @@ final class BeanDecoder extends Decoder {
 
     @Override
     Object read(JsonReader in) {
-        return switch (in.peek()) {
-            case '{' -> filled(in);
-            case '[' -> unwrapped(in);
-            case '"' -> nothing(in);
-            default -> throw in.fault(constructor.getDeclaringClass().getName());
-        };
-    }
-
-    private Object filled(JsonReader in) {
+        if (in.peek() != '{') {
+            return unwrapped(this, in);
+        }
         if (properties == null) {
             properties = Properties.written(type);
         }
@@ -86,22 +80,19 @@ final class BeanDecoder extends Decoder {
         }
     }
 
-    // An array of one object is that object, an empty one is nothing, and so is an empty string.
-    private Object unwrapped(JsonReader in) {
-        if (!in.enter('[', ']')) {
+    // An array of one object is that object; an empty one is nothing, and so is an empty string.
+    static Object unwrapped(Decoder wanted, JsonReader in) {
+        if (in.literal("\"\"")) {
+            return null;
+        } else if (in.peek() != '[') {
+            throw in.fault("an object");
+        } else if (!in.enter('[', ']')) {
             return null;
         }
-        Object value = next(in);
+        Object value = wanted.next(in);
         if (in.more(']')) {
-            throw in.fault("']'");
+            throw new JsonException("an array of several values cannot be read as one object");
         }
         return value;
-    }
-
-    private Object nothing(JsonReader in) {
-        if (in.string().isEmpty()) {
-            return null;
-        }
-        throw new JsonException("a string cannot be read as " + constructor.getDeclaringClass().getName());
     }
 }

@@ -72,14 +72,18 @@ final class Container {
         return BeanDecoder.constructor(MADE.getOrDefault(raw, raw));
     }
 
-    private static void each(JsonReader in, Decoder element, Collection<Object> into) {
-        if (in.peek() != '[') {
+    // False for an empty string, which is no collection.
+    private static boolean each(JsonReader in, Decoder element, Collection<Object> into) {
+        if (in.literal("\"\"")) {
+            return false;
+        } else if (in.peek() != '[') {
             into.add(element.read(in));
-            return;
+            return true;
         }
         for (boolean any = in.enter('[', ']'); any; any = in.more(']')) {
             into.add(element.next(in));
         }
+        return true;
     }
 
     private static final class CollectionDecoder extends Decoder {
@@ -95,8 +99,7 @@ final class Container {
         @SuppressWarnings("unchecked")
         Object read(JsonReader in) {
             Collection<Object> made = (Collection<Object>) BeanDecoder.made(constructor);
-            each(in, element, made);
-            return made;
+            return each(in, element, made) ? made : null;
         }
     }
 
@@ -112,7 +115,9 @@ final class Container {
         @Override
         Object read(JsonReader in) {
             List<Object> items = new ArrayList<>();
-            each(in, element, items);
+            if (!each(in, element, items)) {
+                return null;
+            }
             Object array = Array.newInstance(component, items.size());
             for (int i = 0; i < items.size(); i++) {
                 Array.set(array, i, items.get(i));
@@ -138,6 +143,9 @@ final class Container {
         @Override
         @SuppressWarnings("unchecked")
         Object read(JsonReader in) {
+            if (in.peek() != '{') {
+                return BeanDecoder.unwrapped(this, in);
+            }
             Map<Object, Object> made = (Map<Object, Object>) BeanDecoder.made(constructor);
             for (boolean any = in.enter('{', '}'); any; any = in.more('}')) {
                 String name = in.name();

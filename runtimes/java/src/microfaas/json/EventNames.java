@@ -19,6 +19,8 @@ final class EventNames {
             Map.entry("SNSRecord.SNS", "Sns"),
             Map.entry("ContactData.instanceArn", "InstanceARN"),
             Map.entry("CloudFormationCustomResourceEvent.responseUrl", "ResponseURL"),
+            Map.entry("ResponseElementsEntity.xAmzId2", "x-amz-id-2"),
+            Map.entry("ResponseElementsEntity.xAmzRequestId", "x-amz-request-id"),
             Map.entry("SQSMessage.eventSourceArn", "eventSourceARN"),
             Map.entry("DynamodbStreamRecord.eventSourceArn", "eventSourceARN"),
             Map.entry("DynamodbTimeWindowEvent.eventSourceArn", "eventSourceARN"),

@@ -10,6 +10,7 @@ import java.util.Base64;
 import java.util.Currency;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -19,6 +20,12 @@ import java.util.function.Function;
 
 final class Scalar extends Decoder {
     private static final Map<Class<?>, Scalar> KNOWN = new ConcurrentHashMap<>();
+    private static final Set<Class<?>> INTEGERS = Set.of(
+            int.class, Integer.class, long.class, Long.class, short.class, Short.class, byte.class, Byte.class,
+            BigInteger.class, AtomicInteger.class, AtomicLong.class);
+    // To all others an empty string is nothing.
+    private static final Set<Class<?>> EMPTY = Set.of(
+            String.class, CharSequence.class, byte[].class, char[].class, ByteBuffer.class);
 
     static {
         add(String.class, text -> text);
@@ -40,9 +47,9 @@ final class Scalar extends Decoder {
         add(UUID.class, UUID::fromString);
         add(URI.class, URI::create);
         add(Currency.class, Currency::getInstance);
-        add(Locale.class, text -> Locale.forLanguageTag(text.replace('_', '-')));
-        add(ByteBuffer.class, text -> ByteBuffer.wrap(Base64.getDecoder().decode(text)));
-        add(byte[].class, text -> Base64.getDecoder().decode(text));
+        add(Locale.class, Scalar::locale);
+        add(ByteBuffer.class, text -> ByteBuffer.wrap(bytes(text)));
+        add(byte[].class, Scalar::bytes);
         add(char[].class, String::toCharArray);
     }
 
@@ -91,13 +98,40 @@ final class Scalar extends Decoder {
             case '"' -> parse(in.string());
             case '[' -> type.isArray() ? Container.array(type, in) : unwrapped(in);
             case '{' -> throw in.fault(type.getSimpleName());
-            default -> in.isNumber() ? parse(in.number()) : parse(String.valueOf(in.scalar()));
+            default -> type.isArray() ? Container.array(type, in) : literal(in);
         };
+    }
+
+    private Object literal(JsonReader in) {
+        if (in.isNumber()) {
+            return number(in.number());
+        } else if (type.isEnum() || type == ByteBuffer.class) {
+            throw in.fault("a string");
+        }
+        return parse(String.valueOf(in.scalar()));
+    }
+
+    // What is not an integer loses its fraction where one is wanted; a character is its code.
+    private Object number(String text) {
+        boolean whole = text.matches("-?\\d+");
+        if (type == char.class || type == Character.class) {
+            return parse(Character.toString(whole ? whole(text).intValueExact() : -1));
+        } else if (type == boolean.class || type == Boolean.class) {
+            return whole(text).signum() != 0;
+        } else if (type.isEnum() && !whole) {
+            throw new JsonException(text + " cannot be read as " + type.getName());
+        } else if (whole || !INTEGERS.contains(type)) {
+            return parse(text);
+        }
+        return parse(new BigDecimal(text).toBigInteger().toString());
     }
 
     private Object unwrapped(JsonReader in) {
         if (!in.enter('[', ']')) {
-            throw new JsonException("an empty array cannot be read as " + type.getName());
+            if (type.isPrimitive() && type != char.class) {
+                throw new JsonException("an empty array cannot be read as " + type.getName());
+            }
+            return absent;
         }
         Object value = next(in);
         if (in.more(']')) {
@@ -107,18 +141,25 @@ final class Scalar extends Decoder {
     }
 
     Object parse(String text) {
-        if (text.isEmpty() && type != String.class && type != CharSequence.class) {
+        if (text.isEmpty() && !EMPTY.contains(type)) {
             return absent;
         }
         try {
-            return parse.apply(text);
+            return parse.apply(EMPTY.contains(type) ? text : text.strip());
         } catch (RuntimeException e) {
             throw new JsonException("cannot read \"" + text + "\" as " + type.getName(), e);
         }
     }
 
     private static BigInteger whole(String text) {
-        return new BigDecimal(text.strip()).toBigInteger();
+        return new BigInteger(text);
+    }
+
+    private static byte[] bytes(String base64) {
+        if (base64.length() % 4 != 0) {
+            throw new IllegalArgumentException("base64 without its padding");
+        }
+        return Base64.getDecoder().decode(base64);
     }
 
     private static byte octet(String text) {
@@ -130,21 +171,23 @@ final class Scalar extends Decoder {
     }
 
     private static boolean truth(String text) {
-        if (Character.isDigit(text.charAt(0)) || text.charAt(0) == '-') {
-            return whole(text).signum() != 0;
-        } else if (text.equalsIgnoreCase("true")) {
-            return true;
-        } else if (text.equalsIgnoreCase("false")) {
-            return false;
-        }
-        throw new IllegalArgumentException("neither true nor false");
+        return switch (text) {
+            case "true", "True", "TRUE" -> true;
+            case "false", "False", "FALSE" -> false;
+            default -> throw new IllegalArgumentException("neither true nor false");
+        };
     }
 
     private static char letter(String text) {
-        if (text.length() == 1) {
-            return text.charAt(0);
+        if (text.length() != 1) {
+            throw new IllegalArgumentException("not one character");
         }
-        return (char) whole(text).shortValueExact();
+        return text.charAt(0);
+    }
+
+    private static Locale locale(String text) {
+        String[] parts = text.split("[-_]", 3);
+        return new Locale(parts[0], parts.length > 1 ? parts[1] : "", parts.length > 2 ? parts[2] : "");
     }
 
     // By name or by number; one that is not there is null.

@@ -19,6 +19,7 @@ import java.time.format.DateTimeFormatter;
 import java.time.temporal.TemporalAccessor;
 import java.util.Calendar;
 import java.util.Date;
+import java.util.GregorianCalendar;
 import java.util.function.Function;
 
 final class Times {
@@ -29,11 +30,17 @@ final class Times {
     // What makes a time of that type from its text; null when it is none.
     static Function<String, Object> parser(Class<?> type) {
         if (type == Date.class) {
-            return text -> Date.from(isNumber(text) ? Instant.ofEpochMilli(Long.parseLong(text)) : moment(text));
+            return text -> Date.from(milliseconds(text));
+        } else if (type == Calendar.class) {
+            return text -> GregorianCalendar.from(milliseconds(text).atZone(ZoneOffset.UTC));
         } else if (type == Instant.class) {
             return Times::moment;
         } else if (type == OffsetDateTime.class || type == ZonedDateTime.class) {
-            return text -> isNumber(text) ? at(moment(text), type) : parsed(type, text);
+            return text -> isNumber(text) ? at(moment(text), type) : parsed(type, withColon(text));
+        } else if (type == LocalDate.class) {
+            return text -> isNumber(text) ? LocalDate.ofEpochDay(Long.parseLong(text)) : day(text);
+        } else if (type == LocalDateTime.class) {
+            return text -> LocalDateTime.parse(text.replaceFirst("Z$", ""));
         } else if (type == Duration.class) {
             return text -> isNumber(text) ? span(text) : Duration.parse(text);
         } else if (type == ZoneId.class) {
@@ -44,8 +51,21 @@ final class Times {
         return null;
     }
 
+    private static Instant milliseconds(String text) {
+        return isNumber(text) ? Instant.ofEpochMilli(Long.parseLong(text)) : moment(text);
+    }
+
+    private static LocalDate day(String text) {
+        return LocalDate.parse(text.replaceFirst("T.*$", ""));
+    }
+
+    // As ISO 8601 has it, which also knows +0200.
+    private static String withColon(String text) {
+        return text.replaceFirst("([+-]\\d\\d)(\\d\\d)$", "$1:$2");
+    }
+
     private static boolean isNumber(String text) {
-        return text.matches("-?\\d+(\\.\\d+)?");
+        return text.matches("-?\\d+(\\.\\d+)?([eE][+-]?\\d+)?");
     }
 
     // An instant: seconds, or a date and a time, in UTC unless it says otherwise.
@@ -56,7 +76,7 @@ final class Times {
             return LocalDate.parse(text).atStartOfDay(ZoneOffset.UTC).toInstant();
         }
         TemporalAccessor read = DateTimeFormatter.ISO_DATE_TIME.parseBest(
-                text.replaceFirst("([+-]\\d\\d)(\\d\\d)$", "$1:$2"), ZonedDateTime::from, LocalDateTime::from);
+                withColon(text), ZonedDateTime::from, LocalDateTime::from);
         return read instanceof ZonedDateTime zoned ? zoned.toInstant() : ((LocalDateTime) read).toInstant(ZoneOffset.UTC);
     }
 
