@@ -83,7 +83,7 @@ class Server {
   }
 
   _begin(request) {
-    const run = { id: request.id, settled: false, waits: true, whenEmpty: undefined };
+    const run = { id: request.id, settled: false, whenEmpty: undefined };
     run.whenEmpty = () => this.fail(run, neverSettled());
     this._run = run;
     logs.begin(run.id);
@@ -145,11 +145,11 @@ function withCallback(handler, event, context, run) {
     else this.fail(run, error);
   };
   const callback = (error, result) => {
-    const waits = run.waits && (error === undefined || error === null);
-    if (waits) run.whenEmpty = () => this.succeed(run, result);
-    else end(error, result);
+    const fails = error !== undefined && error !== null;
+    if (fails || !context.callbackWaitsForEmptyEventLoop) end(error, result);
+    else run.whenEmpty = () => this.succeed(run, result);
   };
-  addCallbacks(context, run, end);
+  addCallbacks(context, end);
   const { whenEmpty } = run;
   run.whenEmpty = () => this.succeed(run, null);
   const returned = handler(event, context, callback);

@@ -132,6 +132,7 @@ function failure(title, thrown) {
 /** Run the code that lines are made with, and print nothing. */
 function rehearse() {
   line('INFO', ['%s of %d', 'a word', 1, { a: [1, 'b'] }]);
+  process.stdout.write('');
 }
 
 module.exports = { begin, failure, patchConsole, rehearse, replaceStreams };
