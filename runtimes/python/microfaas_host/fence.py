@@ -14,6 +14,7 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
 PR_CAPBSET_DROP = 24
 CAPABILITIES_MAX = 64
 CAPABILITY_VERSION_3 = 0x20080522
@@ -40,6 +41,11 @@ def die_with_parent(parent):
     _libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def adopt_orphans():
+    """Whatever children start stays below this process, also when the parent in between dies."""
+    _must(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
 
 
 def join(fds):

@@ -1,0 +1,1 @@
+"""The host of custom runtimes: serves Lambda's Runtime and Extensions APIs to one instance."""
