@@ -317,15 +317,28 @@ def test_two_instances_have_endpoints_of_their_own(world: World) -> None:
 
 def test_orphans_of_the_runtime_are_collected(world: World) -> None:
     instance, runtime = world.ready()
-    leave = "result = int(os.popen('(sleep 0 & echo $!)').read())"
-    state = "open(f'/proc/{result}/stat').read().split()[2]"
-    wait = f"import time\nwhile {state} != 'Z': time.sleep(0.01)"
+    leave = """
+import time
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent or not os.write(write, b"%d" % os.getpid()):
+            time.sleep(0.01)
+    os._exit(0)
+os.waitpid(child, 0)
+result = int(os.read(read, 20))
+os.close(read)
+os.close(write)
+while open(f"/proc/{result}/stat").read().split()[2] != "Z":
+    time.sleep(0.01)
+"""
     orphans = []
     for _ in range(2):
         give(instance)
         runtime.receive()
         orphans.append(runtime.do("run", leave))
-        runtime.do("run", wait)
         runtime.respond()
         runtime.ask()
         instance.receive()
