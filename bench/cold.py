@@ -82,8 +82,8 @@ def run_imports(effort: Effort) -> list[Row]:
     """Hello and the function that imports numpy and boto3, in turns, on the same interpreter."""
     python = imports_python()
     functions = {
-        "hello": server.function("echo", python=python, ready_ahead=0, **FRESH),
-        "imports": server.function("imports", python=python, ready_ahead=0, **FRESH),
+        "hello": server.function("echo", interpreter=python, ready_ahead=0, **FRESH),
+        "imports": server.function("imports", interpreter=python, ready_ahead=0, **FRESH),
     }
     hello, imports, forks = [], [], []
     with ExitStack() as stack:

@@ -1,10 +1,11 @@
-"""Bringing functions into service: a copy of the code, a pool, a warm zygote, then the name."""
+"""Bringing functions into service: a version, a pool that has loaded it, then the name."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
 
+from microfaas.builder import Builder
 from microfaas.model import Function, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.supervisor import Supervisor
@@ -18,7 +19,10 @@ WARM_AT_ONCE = 2
 class Deployer:
     """Installs functions at start, and replaces them while they serve."""
 
-    def __init__(self, code: CodeStore, functions: Functions, supervisor: Supervisor) -> None:
+    def __init__(
+        self, builder: Builder, code: CodeStore, functions: Functions, supervisor: Supervisor
+    ) -> None:
+        self._builder = builder
         self._code = code
         self._functions = functions
         self._supervisor = supervisor
@@ -26,7 +30,7 @@ class Deployer:
 
     async def install(self, function: Function, exclude: Collection[str]) -> Version:
         """Serve a function from now on; it is warmed by `warm`. Raises ConfigError."""
-        version = await self._version(function, exclude)
+        version = await asyncio.to_thread(self._builder.version, function, exclude)
         self._supervisor.open(version)
         self._functions.put(version)
         return version
@@ -45,7 +49,7 @@ class Deployer:
 
         What runs finishes on the old code. Raises InitFailed, ConfigError: the old code stays.
         """
-        version = await self._version(function, exclude)
+        version = await asyncio.to_thread(self._builder.version, function, exclude)
         old = self._functions.resolve(function.name)
         if version.key == old.key:
             return None
@@ -60,9 +64,6 @@ class Deployer:
 
     def prune(self) -> None:
         """Forget the copies of code that no function uses."""
-        in_use = [pool.version.code_dir for pool in self._supervisor.pools]
-        self._code.prune(in_use)
-
-    async def _version(self, function: Function, exclude: Collection[str]) -> Version:
-        directory, sha256 = await asyncio.to_thread(self._code.snapshot, function.code, exclude)
-        return Version(function=function, code_dir=directory, code_sha256=sha256)
+        versions = [pool.version for pool in self._supervisor.pools]
+        in_use = [path for version in versions for path in (version.code_dir, version.layers_dir)]
+        self._code.prune([path for path in in_use if path])

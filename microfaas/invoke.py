@@ -9,7 +9,7 @@ import time
 import msgspec
 
 from microfaas.model import Invocation, Outcome, Status, Usage, Version
-from microfaas.pool.instance import Instance
+from microfaas.pool.instance import Instance, OnChunk
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.supervisor import Supervisor
 from microfaas.store.functions import Functions
@@ -28,8 +28,8 @@ class Invoker:
         """The version that would run. Raises FunctionNotFound."""
         return self._functions.resolve(name, qualifier)
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
-        """Run one event now.
+    async def invoke(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
+        """Run one event now; what the function streams goes to `on_chunk`, when there is one.
 
         Raises FunctionNotFound, TooManyRequests, MachineError; what the function itself does
         wrong is in the outcome.
@@ -43,7 +43,7 @@ class Invoker:
             self._account(version, invocation, failure.status, Usage())
             return Outcome(status=failure.status, payload=failure.payload)
         try:
-            outcome = await instance.run(invocation)
+            outcome = await instance.run(invocation, on_chunk)
         except BaseException:
             # Given up on in the middle: what it is doing now is nobody's.
             instance.kill()

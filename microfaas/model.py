@@ -34,7 +34,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     waiting_s_max: float = 60.0
     rate_max: float | None = None
     idle_s_max: float = 300.0
-    ready_ahead: int = 1
+    # None: one where the language forks, else none.
+    ready_ahead: int | None = None
     output_mb_max: int = 4
 
 
@@ -83,7 +84,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     handler: str
     code: str
     limits: Limits
-    python: str | None = None
+    interpreter: str | None = None
+    layers: tuple[str, ...] = ()
     description: str = ""
     environment: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
@@ -95,16 +97,20 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """An immutable snapshot of a function; `code_dir` holds its own copy of the code."""
+    """An immutable snapshot of a function; `code_dir` holds its own copy of the code, or what
+    was built of it."""
 
     function: Function
     code_dir: str
     code_sha256: str
+    # Its layers, one over the other; empty when it has none.
+    layers_dir: str = ""
+    layers_sha256: str = ""
     number: str = LATEST
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.function.name, self.code_sha256
+    def key(self) -> tuple[str, str, str]:
+        return self.function.name, self.code_sha256, self.layers_sha256
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

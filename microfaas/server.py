@@ -17,10 +17,11 @@ import msgspec
 import uvloop
 
 from microfaas.audit import Audit
+from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
 from microfaas.deploy import Deployer
 from microfaas.dispatch import Dispatcher
-from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
+from microfaas.errors import ConfigError, MachineError, MicrofaasError, Problem, ShuttingDown
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import is_loopback
@@ -82,6 +83,8 @@ class Serving:
 def serve(config: Config, announce: Callable[[Serving], None]) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises MicrofaasError when it cannot start."""
     process.raise_open_files()
+    runtimes = Runtimes()
+    config = _completed(config, runtimes)
     share = int(process.machine_memory_mb() * MEMORY_BUDGET_SHARE)
     budget_mb = config.memory_budget_mb or share
     with (
@@ -93,10 +96,24 @@ def serve(config: Config, announce: Callable[[Serving], None]) -> int:
         if config.require_enforced:
             _require_enforced(found.machine.facilities)
         try:
-            runner.run(_Server(config, found, listener, budget_mb).run(announce))
+            runner.run(_Server(config, runtimes, found, listener, budget_mb).run(announce))
         except* MicrofaasError as group:
             raise _first(group) from None
     return 0
+
+
+def _completed(config: Config, runtimes: Runtimes) -> Config:
+    """With each language's usual handler where none is named. Raises ConfigError."""
+    problems: list[Problem] = []
+    functions = []
+    for function in config.functions:
+        try:
+            functions.append(runtimes.complete(function))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(config.source or config.root, problems)
+    return msgspec.structs.replace(config, functions=functions)
 
 
 def _require_enforced(facilities: Sequence[Facility]) -> None:
@@ -138,8 +155,14 @@ class _Server:
     """The parts and their order."""
 
     def __init__(
-        self, config: Config, found: Ground, listener: socket.socket, budget_mb: int
+        self,
+        config: Config,
+        runtimes: Runtimes,
+        found: Ground,
+        listener: socket.socket,
+        budget_mb: int,
     ) -> None:
+        self._runtimes = runtimes
         host, port = listener.getsockname()[:2]
         self.url = endpoint_url(host, port, secure=config.tls is not None)
         self.access = _access(config, host)
@@ -176,7 +199,8 @@ class _Server:
             supervisor = Supervisor(self._site(launcher, supplies), self.budget_mb, tasks)
             stack.push_async_callback(supervisor.close)
             functions = Functions()
-            deployer = Deployer(code, functions, supervisor)
+            builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
+            deployer = Deployer(builder, code, functions, supervisor)
             invoker = Invoker(functions, supervisor, usage)
             dispatcher = Dispatcher(invoker)
             watcher = Watcher()
@@ -230,7 +254,7 @@ class _Server:
             isolation=self.ground.machine.isolation,
             driver=self.ground.driver,
             launcher=launcher,
-            runtimes=Runtimes(),
+            runtimes=self._runtimes,
             address=self.config.address,
             endpoint_port=self.config.port,
             data_dir=self.config.data,

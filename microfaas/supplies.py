@@ -47,3 +47,5 @@ class Stores:
     def verify(self, version: Version) -> None:
         """Raises MachineError when the copy of its code is not what it was. Blocking."""
         self._code.verify(version.code_dir, version.code_sha256)
+        if version.layers_dir:
+            self._code.verify(version.layers_dir, version.layers_sha256)

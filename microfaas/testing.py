@@ -20,6 +20,7 @@ from typing import Any
 from microfaas.errors import FunctionNotFound
 from microfaas.invoke import Invoker
 from microfaas.model import LATEST, Address, Function, Invocation, Limits, Outcome, Status, Version
+from microfaas.pool.instance import OnChunk
 
 Handler = Callable[[Any, Any], Any]
 
@@ -101,7 +102,7 @@ class FakeInvoker(Invoker):
         function = Function(name=name, runtime="python", handler="", code="", limits=Limits())
         return Version(function=function, code_dir="", code_sha256="")
 
-    async def invoke(self, invocation: Invocation) -> Outcome:
+    async def invoke(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
         """Note the invocation, and let the function of that name answer it."""
         self.check(invocation.function, invocation.qualifier)
         self.invocations.append(invocation)

@@ -65,17 +65,16 @@ def check_budget(
 
 def make_function(name: str, row: FunctionTable, root: str, problems: list[Problem]) -> Function:
     where = strict.join("functions", name)
-    code = absolute(root, row.code)
-    if not (os.path.isdir(code) or (code.endswith(".zip") and os.path.isfile(code))):
-        problems.append(Problem(f"{where}.code", f"must be a folder or a .zip file, not {code}"))
-    python = row.python and absolute(root, row.python)
-    if python and not (os.path.isfile(python) and os.access(python, os.X_OK)):
-        why = "cannot be run" if os.path.exists(python) else "does not exist"
-        problems.append(Problem(f"{where}.python", f"must be an interpreter; {python} {why}"))
-    module, _, attribute = row.handler.rpartition(".")
-    if row.runtime.startswith("python") and not (module and attribute.isidentifier()):
-        what = f"must be MODULE.FUNCTION, not {strict.shown(row.handler)}"
-        problems.append(Problem(f"{where}.handler", what))
+    code = _code(f"{where}.code", row.code, root, problems)
+    layers = [
+        _code(f"{where}.layers[{number}]", layer, root, problems)
+        for number, layer in enumerate(row.layers)
+    ]
+    interpreter = row.interpreter and absolute(root, row.interpreter)
+    if interpreter and not (os.path.isfile(interpreter) and os.access(interpreter, os.X_OK)):
+        why = "cannot be run" if os.path.exists(interpreter) else "does not exist"
+        what = f"must be an interpreter; {interpreter} {why}"
+        problems.append(Problem(f"{where}.interpreter", what))
     for key in row.environment:
         check_variable(strict.join(f"{where}.environment", key), key, problems)
     check_names_differ(where, row, problems)
@@ -85,10 +84,12 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
     return Function(
         name=name,
         runtime=row.runtime,
-        handler=row.handler,
+        # Which the usual one is, the language knows.
+        handler=row.handler or "",
         code=code,
         limits=Limits(**shared),
-        python=python,
+        interpreter=interpreter,
+        layers=tuple(layers),
         description=row.description,
         environment=row.environment,
         mounts=mounts(where, row.mounts, root, problems),
@@ -98,6 +99,13 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
         snapshot=row.snapshot,
         isolation=row.isolation,
     )
+
+
+def _code(where: str, path: str, root: str, problems: list[Problem]) -> str:
+    code = absolute(root, path)
+    if not (os.path.isdir(code) or (code.endswith(".zip") and os.path.isfile(code))):
+        problems.append(Problem(where, f"must be a folder or a .zip file, not {code}"))
+    return code
 
 
 def make_triggers(

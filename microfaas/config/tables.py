@@ -50,21 +50,37 @@ class FunctionTable(msgspec.Struct, kw_only=True):
     """One `[functions.NAME]` table."""
 
     handler: Annotated[
-        str, Meta(min_length=1, max_length=128, description="`module.function`, as in Lambda")
-    ] = "app.handler"
+        Annotated[str, Meta(min_length=1, max_length=128)] | None,
+        Meta(
+            description="what to call, in the form that the language has in Lambda; default "
+            "`app.handler`, `index.handler`, … (see languages.md)"
+        ),
+    ] = None
     runtime: Annotated[
-        str, Meta(description="the language, with or without a version: `python`, `python3.12`")
+        str,
+        Meta(
+            description="the language, with or without a version: `python`, `python3.12`, "
+            "`nodejs22.x`, `java21`, `ruby3.4`, `dotnet8`, `go`, `provided.al2023`, `bash`"
+        ),
     ] = "python"
     code: Annotated[
         str, Meta(min_length=1, description="a folder or .zip, relative to the file")
     ] = "."
-    python: Annotated[
+    interpreter: Annotated[
         str | None,
         Meta(
             description="an interpreter to use instead of the found one, such as a virtual "
-            "environment's `.venv/bin/python`; its packages are then the function's"
+            "environment's `.venv/bin/python`, whose packages are then the function's"
         ),
     ] = None
+    layers: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            max_length=5,
+            description="folders or .zip files, relative to the file, that the function sees "
+            "one over the other at `/opt`",
+        ),
+    ] = msgspec.field(default_factory=list)
     description: Annotated[str, Meta(max_length=256, description="a text for people")] = ""
     memory_mb: Annotated[
         int, Meta(ge=16, le=32768, description="memory of one instance, MiB; past it, it is killed")
@@ -111,11 +127,18 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         float, Meta(ge=0, le=86400, description="an instance unused for so long is stopped")
     ] = DEFAULTS.idle_s_max
     ready_ahead: Annotated[
-        int, Meta(ge=0, le=100, description="instances kept ready ahead of demand")
+        Annotated[int, Meta(ge=0, le=100)] | None,
+        Meta(
+            description="instances kept ready ahead of demand; default 1 where the language "
+            "forks, else 0, as its spares stand ready"
+        ),
     ] = DEFAULTS.ready_ahead
     snapshot: Annotated[
         Literal["auto", "on", "off"],
-        Meta(description="fork instances from a loaded module: where it is safe, always, never"),
+        Meta(
+            description="fork instances from a loaded module, where the language can: where it "
+            "is safe, always, never"
+        ),
     ] = "auto"
     isolation: Annotated[
         Literal["instance", "request"],

@@ -50,7 +50,7 @@ def _processes(pool: Pool) -> dict[str, object]:
     states = [("idle", instance) for instance in pool.idle]
     states += [("busy", instance) for instance in pool.busy]
     return {
-        "zygote_pid": pool.zygote.sandbox.pid if pool.zygote else None,
+        "zygote_pid": pool.source.pid or None if pool.source else None,
         "waiting": pool.waiting,
         "starting": pool.starting,
         "instances": [

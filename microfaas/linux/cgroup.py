@@ -33,6 +33,12 @@ class Group(Protocol):
     def close_joins(self) -> None:
         """Close `join_fds`: everybody who should be in is in."""
 
+    def take_in(self, pid: int) -> None:
+        """Make a process that runs a member; memory stays charged to the group it comes from.
+
+        Blocking, on v1 for as long as 10 ms. A process that is gone is none's.
+        """
+
     def limit_memory(self, limit_bytes: int) -> None:
         """Change what it may take."""
 
@@ -89,6 +95,9 @@ class NoGroup:
 
     def close_joins(self) -> None:
         """Nothing to close."""
+
+    def take_in(self, pid: int) -> None:
+        """Nowhere to take it."""
 
     def limit_memory(self, limit_bytes: int) -> None:
         """Sampled by the caller."""

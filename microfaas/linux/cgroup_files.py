@@ -39,6 +39,12 @@ def pids(directory: str) -> list[int]:
     return [int(pid) for pid in read(f"{directory}/cgroup.procs").split()]
 
 
+def move(pid: int, directory: str) -> None:
+    """Make a process a member of a group, unless it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        write(f"{directory}/cgroup.procs", str(pid))
+
+
 def kill(directory: str) -> None:
     """SIGKILL all processes of a group: at once where the kernel can, else all that are listed.
 

@@ -74,6 +74,10 @@ class GroupV1:
         while self.join_fds:
             os.close(self.join_fds.pop())
 
+    def take_in(self, pid: int) -> None:
+        for directory in self._distinct:
+            files.move(pid, directory)
+
     def limit_memory(self, limit_bytes: int) -> None:
         memory = self._directories["memory"]
         # Memory with swap may never be limited below memory alone: so the order depends on

@@ -95,6 +95,9 @@ class GroupV2:
         while self.join_fds:
             os.close(self.join_fds.pop())
 
+    def take_in(self, pid: int) -> None:
+        files.move(pid, self._directory)
+
     def limit_memory(self, limit_bytes: int) -> None:
         self._write("memory.max", str(limit_bytes))
 
@@ -190,5 +193,4 @@ def _hand_down(directory: str) -> None:
 def _move_members(source: str, target: str) -> None:
     os.makedirs(target, exist_ok=True)
     for pid in files.read(f"{source}/cgroup.procs").split():
-        with contextlib.suppress(ProcessLookupError):
-            files.write(f"{target}/cgroup.procs", pid)
+        files.move(int(pid), target)

@@ -19,6 +19,9 @@ from microfaas.linux.namespaces import Root
 class Fence(msgspec.Struct, frozen=True, kw_only=True):
     """How a process is confined. `user` is None where it stays who started it.
 
+    `writable` are the directories where a process may write that is an instance already; None for
+    a zygote, whose instances each have their own.
+
     `namespaces` are clone's flags for all that is new but the cgroup's, which is new when `root`
     is: it must be made when the process is in its group.
     """
@@ -30,6 +33,7 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True):
     user: int | None = None
     filters: list[bytes] = []
     landlock: bool = False
+    writable: list[str] | None = None
 
 
 def confine(fence: Fence, joins: list[int], owner: tuple[int, int]) -> None:
@@ -53,6 +57,8 @@ def confine(fence: Fence, joins: list[int], owner: tuple[int, int]) -> None:
         sys.prctl(sys.PR_SET_PDEATHSIG, signal.SIGKILL)
     capabilities.drop()
     sys.prctl(sys.PR_SET_NO_NEW_PRIVS, 1)
-    if fence.landlock:
+    if fence.landlock and fence.writable is None:
         landlock.restrict_zygote()
+    elif fence.landlock:
+        landlock.restrict_instance(fence.writable or [])
     seccomp.load(fence.filters)

@@ -68,8 +68,9 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
         root: Root | None,
         user: int | None,
         own_network: bool,
+        writable: list[str] | None = None,
     ) -> Fence:
-        """How to confine one program."""
+        """How to confine one program; `writable` when it is an instance itself."""
         return Fence(
             files_max=files_max,
             processes_max=processes_max if self.counts_processes else None,
@@ -78,16 +79,23 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
             user=user if self.users else None,
             filters=self.filters,
             landlock=bool(self.landlock),
+            writable=writable,
         )
 
-    def warden(self, user: int | None, wires: Wires | None, writable: list[str]) -> Warden:
-        """What its warden is told."""
+    @property
+    def own_user_namespace(self) -> bool:
+        """Whether each program has one: as root only instances that are forked have."""
+        return bool(self.flags & sys.CLONE_NEWUSER)
+
+    def warden(
+        self, user: int | None, wires: Wires | None, writable: list[str], *, cells: bool
+    ) -> Warden:
+        """What its warden is told; without `cells` it only sets up the network."""
         return Warden(
-            # As root a zygote is in none, only its instances are.
-            user_namespace=bool(self.flags & sys.CLONE_NEWUSER),
+            user_namespace=self.own_user_namespace,
             user=user if self.users else None,
             wires=wires,
-            cells=self.cells,
+            cells=cells and self.cells,
             landlock=bool(self.landlock),
             writable=writable,
         )
@@ -213,7 +221,7 @@ def _start(
             user=UID_BASE,
             own_network=network,
         ),
-        warden=found.warden(UID_BASE, None, []) if warden else None,
+        warden=found.warden(UID_BASE, None, [], cells=True) if warden else None,
     )
     theirs, ours = os.pipe2(os.O_CLOEXEC)
     try:

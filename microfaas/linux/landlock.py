@@ -48,6 +48,13 @@ def ruleset(writable: Iterable[str]) -> int:
     return rules
 
 
+def restrict_instance(writable: Iterable[str]) -> None:
+    """Hold a process that is an instance from its start to an instance's rules."""
+    rules = ruleset(writable)
+    sys.landlock_restrict_self(rules)
+    os.close(rules)
+
+
 def restrict_zygote() -> None:
     """Hold a process, before any code of the function's runs, to what all its instances are.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from microfaas.linux.fence import Fence
+from microfaas.linux.fitting import Place
 from microfaas.linux.network import Wires
 
 
@@ -36,8 +37,23 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     warden: Warden | None = None
 
 
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """Directories to show a program that runs; its pidfd comes with it."""
+
+    ticket: int
+    places: list[Place]
+    user_namespace: bool
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One datagram to the nursery: one of these."""
+
+    launch: Launch | None = None
+    fit: Fit | None = None
+
+
 class Launched(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: the pid (its pidfd comes along), or why there is none."""
+    """The answer: the pid (its pidfd comes along), or why there is none. After a fit: no pid."""
 
     ticket: int
     pid: int = 0

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from microfaas.errors import MachineError
-from microfaas.linux.launch import ANSWER_BYTES_MAX, Answer, Launch, Launched
+from microfaas.linux.launch import ANSWER_BYTES_MAX, Answer, Fit, Launch, Launched, Order
 
 ANSWER_S_MAX = 10.0
 
@@ -61,7 +61,7 @@ class Nursery:
         Raises MachineError when there is nobody to answer.
         """
         try:
-            socket.send_fds(self.socket, [msgspec.msgpack.encode(launch)], list(fds))
+            socket.send_fds(self.socket, [msgspec.msgpack.encode(Order(launch=launch))], list(fds))
             while data := self._hear():
                 answer = msgspec.msgpack.decode(data, type=Answer)
                 if answer.launched is not None and answer.launched.ticket == launch.ticket:
@@ -89,24 +89,36 @@ class Launcher:
         self._loop = asyncio.get_running_loop()
         self._sweep = sweep
         self._tickets = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[Process]] = {}
+        self._asked: dict[int, asyncio.Future[Process | None]] = {}
         self._running: dict[int, Process] = {}
         self._decode = msgspec.msgpack.Decoder(Answer).decode
         self._attach(nursery)
 
     async def launch(self, launch: Launch, fds: list[int]) -> Process:
         """Start a program with `fds`, which stay the caller's. Raises MachineError."""
-        launch = msgspec.structs.replace(launch, ticket=next(self._tickets))
-        answer: asyncio.Future[Process] = self._loop.create_future()
-        self._asked[launch.ticket] = answer
+        ticket = next(self._tickets)
+        order = Order(launch=msgspec.structs.replace(launch, ticket=ticket))
+        process = await self._ask(ticket, order, fds)
+        assert process is not None
+        return process
+
+    async def fit(self, fit: Fit, pidfd: int) -> None:
+        """Show a program that runs what it is to run. Raises MachineError."""
+        ticket = next(self._tickets)
+        order = Order(fit=msgspec.structs.replace(fit, ticket=ticket))
+        await self._ask(ticket, order, [pidfd])
+
+    async def _ask(self, ticket: int, order: Order, fds: list[int]) -> Process | None:
+        answer: asyncio.Future[Process | None] = self._loop.create_future()
+        self._asked[ticket] = answer
         try:
-            socket.send_fds(self._nursery.socket, [msgspec.msgpack.encode(launch)], fds)
+            socket.send_fds(self._nursery.socket, [msgspec.msgpack.encode(order)], fds)
             async with asyncio.timeout(ANSWER_S_MAX):
                 return await answer
         except OSError as error:  # a TimeoutError is one as well
             raise MachineError(f"cannot ask the nursery for a process: {error!r}") from None
         finally:
-            del self._asked[launch.ticket]
+            del self._asked[ticket]
 
     def close(self) -> None:
         """Hang up; the nursery then kills what is left and ends."""
@@ -142,6 +154,8 @@ class Launcher:
                 os.close(fd)
         elif launched.fault:
             waiter.set_exception(MachineError(launched.fault))
+        elif not fds:
+            waiter.set_result(None)
         else:
             process = Process(launched.pid, fds[0], self._loop.create_future())
             self._running[launched.pid] = process

@@ -28,6 +28,7 @@ KERNEL_SETTINGS = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus",
 # Made here, and shown where they belong: the directories there are the machine's, and read-only.
 FILES = "/.files"
 STAGE = "mode=755,size=4m"
+SLOT = "mode=755,size=1m"
 
 
 class Bind(msgspec.Struct, frozen=True, array_like=True):
@@ -54,11 +55,15 @@ class File(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True):
-    """What to build: on which empty directory, with which binds, with how large a /tmp."""
+    """What to build: on which empty directory, with which binds, with how large a /tmp.
+
+    `slots` are places where something can be shown later, see `fitting`.
+    """
 
     staging: str
     binds: list[Bind]
     tmp_mb: int
+    slots: list[str] = []
     new_proc: bool = True
     files: list[File] = []
     devices: list[str] = []
@@ -84,6 +89,8 @@ def enter(root: Root, user: int | None = None) -> None:
     _make_proc(stage, root.new_proc, stays_root=user is None and os.getuid() == 0)
     for empty in ("/opt", "/var/task", "/var/tmp", "/root", "/run"):
         os.makedirs(stage + empty, exist_ok=True)
+    for slot in root.slots:
+        sys.mount("tmpfs", stage + slot, "tmpfs", sys.MS_NOSUID | sys.MS_NODEV, SLOT)
     _pivot(stage)
 
 

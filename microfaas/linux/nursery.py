@@ -19,7 +19,17 @@ import sys
 import msgspec
 
 from microfaas.linux import cgroup_files, fence, process, syscalls, warden
-from microfaas.linux.launch import FDS_MAX, LAUNCH_BYTES_MAX, Answer, Exited, Launch, Launched
+from microfaas.linux.fitting import fit
+from microfaas.linux.launch import (
+    FDS_MAX,
+    LAUNCH_BYTES_MAX,
+    Answer,
+    Exited,
+    Fit,
+    Launch,
+    Launched,
+    Order,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -44,7 +54,7 @@ class Nursery:
         self._poll = select.poll()
         self._poll.register(supervisor, select.POLLIN)
         self._pids: dict[int, int] = {}  # by pidfd
-        self._decode = msgspec.msgpack.Decoder(Launch).decode
+        self._decode = msgspec.msgpack.Decoder(Order).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
     def serve(self) -> None:
@@ -65,18 +75,36 @@ class Nursery:
             return False
         for fd in fds:  # or whatever is started next would inherit them
             os.set_inheritable(fd, False)
-        launch = self._decode(data)
+        order = self._decode(data)
+        try:
+            if order.launch is not None:
+                self._answer_launch(order.launch, fds)
+            elif order.fit is not None:
+                self._answer_fit(order.fit, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        return True
+
+    def _answer_launch(self, launch: Launch, fds: list[int]) -> None:
         try:
             pidfd = self._launch(launch, fds)
         except OSError as error:
             self._tell(Answer(launched=Launched(ticket=launch.ticket, fault=str(error))))
-            return True
-        finally:
-            for fd in fds:
-                os.close(fd)
+            return
         launched = Launched(ticket=launch.ticket, pid=self._pids[pidfd])
         self._tell(Answer(launched=launched), [pidfd])
-        return True
+
+    def _answer_fit(self, order: Fit, fds: list[int]) -> None:
+        fault_read, fault_write = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            _fit(order, fds[0], fault_write)
+        os.close(fault_write)
+        with os.fdopen(fault_read, "rb") as pipe:
+            fault = pipe.read().decode(errors="replace")
+        os.waitpid(pid, 0)
+        self._tell(Answer(launched=Launched(ticket=order.ticket, fault=fault)))
 
     def _launch(self, launch: Launch, fds: list[int]) -> int:
         """Start the program; its pidfd. Raises OSError with what went wrong on the way to exec."""
@@ -161,6 +189,16 @@ def _become(
         os.write(fault_write, f"cannot start {launch.argv[0]}: {error}".encode())
     finally:
         os._exit(127)
+
+
+def _fit(order: Fit, program: int, fault_write: int) -> None:
+    """In a child: what it enters for this, it does not come back from. Never returns."""
+    try:
+        fit(program, order.places, user_namespace=order.user_namespace)
+    except BaseException as error:
+        os.write(fault_write, f"cannot show a spare its function: {error}".encode())
+    finally:
+        os._exit(0)
 
 
 def _keep_only(fds: list[int]) -> None:

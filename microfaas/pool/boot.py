@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import uuid
 
-from microfaas.linux.cells import Cells
-from microfaas.linux.launch import Launch
 from microfaas.model import MIB, Version
+from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
 from microfaas.pool.output import Output
-from microfaas.pool.pipes import Pipes
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.sandbox import Sandbox
 from microfaas.pool.site import Site
 from microfaas.pool.zygote import Zygote
-from microfaas.wire.channel import Channel
 from microfaas.wire.frames import Message
-from microfaas.wire.session import State
 
 
 async def start_zygote(site: Site, version: Version, reaper: Reaper) -> Zygote:
     """Launch, boot and load. Raises InitFailed for the function, MachineError for the rest."""
-    wanted = version.function.snapshot
+    bare = site.runtime(version.function).manifest.snapshot == "off"
+    wanted = "off" if bare else version.function.snapshot
     zygote, loaded = await _start(site, version, wanted, reaper)
     if wanted == "auto" and not loaded["forkable"]:
         # The module sits in a process that must not be forked: have one without it instead.
@@ -43,7 +38,7 @@ async def _start(
         # Its network works before any of the function's code asks for it.
         await zygote.outfit.connect()
         await boot(zygote.channel)
-        loaded = await load(zygote.channel, version, snapshot, zygote.sandbox, zygote.exited)
+        loaded = await load(zygote.channel, version, zygote.sandbox, zygote.exited, snapshot)
     except BaseException:
         reaper.end(zygote)
         raise
@@ -54,52 +49,21 @@ async def _start(
 async def _launch(site: Site, version: Version) -> Zygote:
     name = uuid.uuid4().hex[:8]
     function = version.function
-    runtime = site.runtime(function)
     await asyncio.to_thread(site.supplies.verify, version)
-    launch = site.launch(version)
     group = site.group(f"zygote-{name}", version)
-    pipes = Pipes(launch.fence.user)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    cells, warden = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    standard = [nothing, pipes.log_write, pipes.log_write]
-    given = [*standard, pipes.requests_read, pipes.replies_write, theirs.fileno()]
-    if launch.warden is not None:
-        given.append(warden.fileno())
-    try:
-        process = await site.launcher.launch(launch, [*given, *group.join_fds])
-    except BaseException:
-        ours.close()
-        cells.close()
-        pipes.close_ours()
-        group.remove()
-        raise
-    finally:
-        os.close(nothing)
-        theirs.close()
-        warden.close()
-        pipes.close_theirs()
-        group.close_joins()
+    started = await start(site.launcher, site.launch_zygote(version), group, control=True)
+    assert started.control is not None
     output = Output(
-        pipes.log_read, site.log_of(function.name), name, function.limits.output_mb_max * MIB
+        started.log_read, site.log_of(function.name), name, function.limits.output_mb_max * MIB
     )
-    output.note(
-        f"INIT_START Runtime Version: {runtime.manifest.name}:{runtime.interpreter.version}"
-    )
+    output.note(site.init_start(function))
     return Zygote(
         site=site,
         version=version,
-        sandbox=Sandbox(group, process.pid, process.pidfd),
-        channel=Channel(pipes.replies_read, pipes.requests_write, State.BOOTING),
+        sandbox=Sandbox(group, started.process.pid, started.process.pidfd),
+        channel=started.channel,
         output=output,
-        control=ours,
-        outfit=Outfit(site, version, _cells(launch, cells)),
-        exited=process.exited,
+        control=started.control,
+        outfit=Outfit(site, version, started.cells),
+        exited=started.process.exited,
     )
-
-
-def _cells(launch: Launch, channel: socket.socket) -> Cells | None:
-    if launch.warden is None:
-        channel.close()
-        return None
-    return Cells(channel)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from microfaas.model import Address, Function, Secret, Version
+from microfaas.runtime.manifest import RUNTIME_DIR
 
 TASK_ROOT = "/var/task"
-RUNTIME_DIR = "/var/runtime"
-LIBRARIES_DIR = "/var/lang/lib/microfaas"
+LAYERS_ROOT = "/opt"
 MOUNT_ROOT = "/mnt"
 SECRETS_ROOT = "/run/secrets"
 
@@ -49,6 +49,12 @@ def variables(
         "LAMBDA_TASK_ROOT": real_paths.get(TASK_ROOT, TASK_ROOT),
         "LAMBDA_RUNTIME_DIR": real_paths.get(RUNTIME_DIR, RUNTIME_DIR),
     }
+
+
+def of_spare(runtime: Mapping[str, str]) -> dict[str, str]:
+    """What is set before it is known which function it will be."""
+    places = {"LAMBDA_TASK_ROOT": TASK_ROOT, "LAMBDA_RUNTIME_DIR": RUNTIME_DIR}
+    return {**_FIXED, **runtime, **places}
 
 
 def _secret(secret: Secret, secrets: Mapping[str, bytes]) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from microfaas.log import stamp
 from microfaas.model import RESULT_BYTES_MAX, Invocation, Outcome, Status, Usage, Version
@@ -17,6 +18,8 @@ from microfaas.pool.output import Output
 from microfaas.pool.sandbox import Sandbox
 from microfaas.wire.channel import Channel, ChannelClosed
 from microfaas.wire.frames import Message
+
+OnChunk = Callable[[bytes], Awaitable[None]]
 
 
 class Instance:
@@ -56,11 +59,12 @@ class Instance:
         """Whether it can take an invocation."""
         return not (self.channel.closed or self.exited.done())
 
-    async def run(self, invocation: Invocation) -> Outcome:
+    async def run(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
         """Run the handler with the event; whatever goes wrong inside is in the outcome.
 
-        `settle` must follow. It is apart because the caller can have its reply before the books
-        are made up.
+        What a handler streams goes to `on_chunk` as it comes, and the outcome has the rest; else
+        the outcome has all of it. `settle` must follow. It is apart because the caller can have
+        its reply before the books are made up.
         """
         timeout_s = self.version.function.limits.timeout_s
         self._output.begin(invocation.request_id, self.version.number, invocation.tail)
@@ -71,6 +75,8 @@ class Instance:
         try:
             self.channel.send(self._request(invocation, timeout_s))
             message = await self.channel.receive()
+            if message["kind"] == "chunk":
+                message = await self._streamed(message, on_chunk)
         except ChannelClosed as closed:
             wall_s = time.monotonic() - started
             status, failure = await self._post_mortem(invocation.request_id, closed.fault)
@@ -119,6 +125,21 @@ class Instance:
         self._output.close()
         self._on_closed(self.name)
         return self.sandbox.close()
+
+    async def _streamed(self, message: Message, on_chunk: OnChunk | None) -> Message:
+        """Take a result that comes in pieces; the last message, with all that nobody else took."""
+        kept, kept_bytes = [], 0
+        while message["kind"] == "chunk":
+            payload = message["payload"]
+            if on_chunk is not None:
+                await on_chunk(payload)
+            elif kept_bytes <= RESULT_BYTES_MAX:  # what is too large is refused below, not kept
+                kept.append(payload)
+                kept_bytes += len(payload)
+            message = await self.channel.receive()
+        if message["kind"] == "result":
+            message["payload"] = b"".join([*kept, message["payload"]])
+        return message
 
     def _request(self, invocation: Invocation, timeout_s: float) -> Message:
         qualifier = invocation.qualifier
@@ -189,6 +210,11 @@ class Instance:
             error_type=error_type,
             wall_s=wall_s,
         )
+
+
+def log_stream(version: Version, name: str) -> str:
+    """Lambda's name for the log of one instance."""
+    return f"{datetime.now(UTC):%Y/%m/%d}/[{version.number}]{name}"
 
 
 def _suffix(outcome: Outcome) -> str:

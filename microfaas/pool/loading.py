@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from microfaas.errors import MachineError
 from microfaas.model import Status, Version
@@ -15,6 +17,7 @@ from microfaas.wire.frames import Message
 BOOT_S_MAX = 10.0
 EXIT_S_MAX = 2.0
 _KILLED = -9
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class InitFailed(Exception):
@@ -36,11 +39,18 @@ async def boot(channel: Channel) -> None:
 
 
 async def load(
-    channel: Channel, version: Version, snapshot: str, sandbox: Sandbox, exited: asyncio.Future[int]
+    channel: Channel,
+    version: Version,
+    sandbox: Sandbox,
+    exited: asyncio.Future[int],
+    snapshot: str = "on",
+    variables: Mapping[str, str] = _NONE,
 ) -> Message:
     """Have it load the function; its `loaded`. Raises InitFailed."""
     limits = version.function.limits
-    channel.send({"kind": "init", "handler": version.function.handler, "snapshot": snapshot})
+    handler = version.function.handler
+    init = {"kind": "init", "handler": handler, "snapshot": snapshot, "env": dict(variables)}
+    channel.send(init)
     try:
         async with asyncio.timeout(limits.init_timeout_s):
             message = await channel.receive()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# More of one sort than this stand ready for nobody.
+SPARES_MAX = 4
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -40,3 +43,8 @@ def refusal(view: View, waiting_max: int) -> str | None:
     if view.affordable < room:
         return "ConcurrentInvocationLimitExceeded"
     return "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+def spares(*, in_use: bool, taken: int) -> int:
+    """How many spares of one sort to keep, when so many were taken lately."""
+    return min(SPARES_MAX, max(1, taken)) if in_use else 0

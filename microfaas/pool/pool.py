@@ -1,4 +1,4 @@
-"""The pool of one version: its zygote, its instances, and the invocations that wait for one."""
+"""The pool of one version: its instances, where they come from, and who waits for one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
 from microfaas.model import Version
 from microfaas.pool import plan
-from microfaas.pool.boot import start_zygote
 from microfaas.pool.instance import Instance
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.reaper import Reaper
+from microfaas.pool.shelf import Shelf
 from microfaas.pool.site import Site
-from microfaas.pool.zygote import Zygote
+from microfaas.pool.sources import Source, start_source
 
 # How long after an instance was taken the reserve is filled up again.
 RESERVE_S = 0.003
@@ -33,6 +33,7 @@ class Pool:
         version: Version,
         tasks: asyncio.TaskGroup,
         reaper: Reaper,
+        shelf: Shelf,
         affordable: Callable[[Pool], int],
     ) -> None:
         self.version = version
@@ -41,14 +42,16 @@ class Pool:
         self.idle: list[Instance] = []
         self.busy: set[Instance] = set()
         self.starting = 0
-        self.zygote: Zygote | None = None
+        self.source: Source | None = None
         self._site = site
         self._tasks = tasks
         self._reaper = reaper
+        self._shelf = shelf
+        self._forks = site.runtime(version.function).forks
         self._affordable = affordable
         # Who waits, longest first, and until when.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
-        self._zygote_lock = asyncio.Lock()
+        self._source_lock = asyncio.Lock()
         self._stepping = False
         self._mounted: list[tuple[int, int] | None] = []
 
@@ -68,15 +71,22 @@ class Pool:
         """What it may take now: running instances their limit, idle ones what they ever took."""
         running = (len(self.busy) + self.starting) * self.limit_mb
         idle = sum(instance.sandbox.own_peak_mb() for instance in self.idle)
-        return running + idle + (self.zygote.memory_mb if self.zygote else 0)
+        return running + idle + (self.source.memory_mb if self.source else 0)
 
     async def warm(self) -> None:
-        """Have a zygote that has loaded the function, and what should be ready ahead.
+        """Have the function loaded, and what should be ready ahead.
 
+        In a zygote, where the language forks; else in an instance, which then is the first.
         Raises InitFailed or MachineError.
         """
-        await self._living_zygote()
+        await self._living_source()
         self.last_used = time.monotonic()
+        if not (self._forks or self.size) and self._affordable(self):
+            self.starting += 1
+            try:
+                self._place(await self._spawn())
+            finally:
+                self.starting -= 1
         self.step()
 
     def lease_now(self) -> Instance | None:
@@ -159,16 +169,16 @@ class Pool:
             self._reaper.end(instance)
         empty = not (self.size or self._waiting)
         if empty and self.last_used < before:
-            self._end_zygote()
+            self._end_source()
 
     def renew(self) -> None:
         """Start afresh when a mounted directory was removed and made again: what runs sees the
         old one for ever."""
-        if self.zygote is None or self.busy or self.starting:
+        if self.source is None or self.busy or self.starting:
             return
         if self._site.mounted(self.version) != self._mounted:
             self.retire(float("inf"))
-            self._end_zygote()
+            self._end_source()
 
     def expire(self, now: float) -> None:
         """Refuse those who have waited too long."""
@@ -195,7 +205,7 @@ class Pool:
             self._reaper.end(instance)
         self.idle.clear()
         self.busy.clear()
-        self._end_zygote()
+        self._end_source()
 
     def _view(self) -> plan.View:
         limits = self.version.function.limits
@@ -207,7 +217,7 @@ class Pool:
             waiting=len(self._waiting),
             in_use=not self.draining and self.last_used > used_after,
             concurrency_max=limits.concurrency_max,
-            ready_ahead=limits.ready_ahead,
+            ready_ahead=int(self._forks) if limits.ready_ahead is None else limits.ready_ahead,
             affordable=self._affordable(self),
         )
 
@@ -226,31 +236,33 @@ class Pool:
             self.starting -= 1
 
     async def _spawn(self) -> Instance:
-        zygote = await self._living_zygote()
+        source = await self._living_source()
         try:
-            return await zygote.spawn(self._reaper)
+            return await source.spawn(self._reaper)
         except MachineError:
-            if zygote.alive:
+            if source.alive:
                 raise
             # It died under our hands; that is no fault of this invocation.
-            return await (await self._living_zygote()).spawn(self._reaper)
+            return await (await self._living_source()).spawn(self._reaper)
 
-    async def _living_zygote(self) -> Zygote:
-        async with self._zygote_lock:
-            if self.zygote is not None and not self.zygote.alive:
-                self._end_zygote()
-            if self.zygote is None:
+    async def _living_source(self) -> Source:
+        async with self._source_lock:
+            if self.source is not None and not self.source.alive:
+                self._end_source()
+            if self.source is None:
                 self._mounted = self._site.mounted(self.version)
-                self.zygote = await start_zygote(self._site, self.version, self._reaper)
-                if self.zygote.why_not_loaded:
-                    name, why = self.version.function.name, self.zygote.why_not_loaded
+                self.source = await start_source(
+                    self._site, self.version, self._reaper, self._shelf, self._tasks
+                )
+                if self.source.why_not_loaded:
+                    name, why = self.version.function.name, self.source.why_not_loaded
                     _log.info("%s: each instance loads the function itself: %s", name, why)
-            return self.zygote
+            return self.source
 
-    def _end_zygote(self) -> None:
-        if self.zygote is not None:
-            self._reaper.end(self.zygote)
-            self.zygote = None
+    def _end_source(self) -> None:
+        if self.source is not None:
+            self._reaper.end(self.source)
+            self.source = None
 
     def _place(self, instance: Instance) -> None:
         """Give an instance to whoever waits longest, or keep it."""

@@ -13,9 +13,18 @@ from microfaas.model import MIB
 class Sandbox:
     """Measures one process and everything it starts, and ends them."""
 
-    def __init__(self, group: Group, pid: int, pidfd: int, shared_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        group: Group,
+        pid: int,
+        pidfd: int,
+        shared_bytes: int = 0,
+        former: Group | None = None,
+    ) -> None:
+        """`former` is the group that a spare was in before it was anybody's."""
         self.pid = pid
         self._group = group
+        self._groups = [group] if former is None else [group, former]
         self._pidfd = pidfd
         # Memory of the zygote that the instance was forked from: it uses it, another pays.
         self._shared_bytes = shared_bytes
@@ -49,21 +58,28 @@ class Sandbox:
 
     def own_peak_mb(self) -> int:
         """What stopping this instance would give back, at most."""
-        return -(-self._group.memory_peak_bytes() // MIB)
+        return -(-sum(group.memory_peak_bytes() for group in self._groups) // MIB)
 
     def cpu_us(self) -> int:
-        return process.cpu_us(self.pid) if self.sampled else self._group.cpu_us()
+        if self.sampled:
+            return process.cpu_us(self.pid)
+        return sum(group.cpu_us() for group in self._groups)
 
     def out_of_memory(self) -> bool:
-        return self.over_memory or self._group.out_of_memory()
+        return self.over_memory or any(group.out_of_memory() for group in self._groups)
 
     def kill(self) -> None:
         """SIGKILL the process, its children, and what they detached. Safe to repeat."""
         if self.sampled:
             process.kill_tree(self.pid)
         else:
-            self._group.kill()
+            for group in self._groups:
+                group.kill()
         process.kill(self._pidfd)
+
+    def move_in(self) -> None:
+        """Take the process over from its former group. Blocking."""
+        self._group.take_in(self.pid)
 
     @property
     def joined(self) -> bool:
@@ -88,9 +104,11 @@ class Sandbox:
 
     def close(self) -> bool:
         """Remove the cgroup of a process that is gone; False when it must be tried again."""
-        if not self._group.remove():
-            # Something that it started slipped through, or takes its time to die.
-            self._group.kill()
-            return False
+        while self._groups:
+            if not self._groups[-1].remove():
+                # Something that it started slipped through, or takes its time to die.
+                self._groups[-1].kill()
+                return False
+            self._groups.pop()
         os.close(self._pidfd)
         return True

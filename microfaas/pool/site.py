@@ -14,30 +14,26 @@ import msgspec
 from microfaas.errors import MachineError
 from microfaas.linux import users
 from microfaas.linux.cgroup import Driver, Family, Group, GroupLimits, NoDriver
+from microfaas.linux.fence import Fence
+from microfaas.linux.fitting import Place, fits
 from microfaas.linux.isolation import Isolation
-from microfaas.linux.launch import Launch, Warden
+from microfaas.linux.launch import Fit, Launch, Warden
 from microfaas.linux.launcher import Launcher
-from microfaas.linux.namespaces import Bind, File, Root
+from microfaas.linux.namespaces import Root
 from microfaas.linux.warden import CellRequest
 from microfaas.log import LogFile
-from microfaas.model import MEMORY_MB_PER_CPU, MIB, Address, Function, Version
-from microfaas.pool import environment, identity
-from microfaas.pool.environment import (
-    LIBRARIES_DIR,
-    MOUNT_ROOT,
-    RUNTIME_DIR,
-    SECRETS_ROOT,
-    TASK_ROOT,
-)
+from microfaas.model import MEMORY_MB_PER_CPU, MIB, Address, Function, Limits, Version
+from microfaas.pool import environment, roots
+from microfaas.pool.environment import LAYERS_ROOT, MOUNT_ROOT, TASK_ROOT
 from microfaas.pool.reach import Reach, reach
 from microfaas.runtime import Runtime, Runtimes
+from microfaas.runtime.manifest import LIBRARIES_DIR, RUNTIME_DIR
 
 # A cgroup's share of 1024 means one CPU.
 SHARES_PER_CPU = 1024
 # What an instance may at least take on top of the memory it shares with its zygote.
 OWN_BYTES_MIN = 8 * MIB
-# In the host's order: no input, its log twice, requests, replies, and the control socket.
-_TARGETS = [0, 1, 2, 3, 4, 5]
+TMP = "/tmp"
 
 
 class Closable(Protocol):
@@ -45,6 +41,17 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Take nothing new."""
+
+
+class Footing(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a spare is settled when it starts: it can become any function that has the same."""
+
+    runtime: str
+    interpreter: str | None
+    memory_mb: int
+    tmp_mb: int
+    files_max: int
+    processes_max: int
 
 
 class Supplies(Protocol):
@@ -93,6 +100,7 @@ class Site:
         self._tmp = os.path.join(data_dir, "tmp")
         self._users: dict[str, int] = {}
         self._families: dict[str, Family] = {}
+        self._spare_users: set[int] = set()
         shutil.rmtree(self._tmp, ignore_errors=True)
         for directory in (self._staging, self._tmp):
             os.makedirs(directory, exist_ok=True)
@@ -112,10 +120,21 @@ class Site:
                 f"cannot show {function.name} the secret {files[0]} as a file: "
                 f'{whys["namespaces"]}; write as = "environment"'
             )
+        if function.layers and not self._isolation.mounts:
+            raise MachineError(
+                f"cannot show {function.name} its layers: {whys['namespaces']}; "
+                "copy what is in them into its code"
+            )
 
     def runtime(self, function: Function) -> Runtime:
-        """Raises RuntimeNotFound."""
-        return self._runtimes.find(function.runtime, function.python)
+        """What runs the function. Raises RuntimeNotFound, BuildFailed."""
+        return self._runtimes.runner(function)
+
+    def init_start(self, function: Function) -> str:
+        """Lambda's line for the start of a runtime."""
+        runtime = self.runtime(function)
+        version = runtime.interpreter.version
+        return f"INIT_START Runtime Version: {runtime.manifest.name}:{version}"
 
     def group(self, name: str, version: Version, shared_bytes: int = 0) -> Group:
         """A cgroup with the function's limits; memory it shares with its zygote counts."""
@@ -157,36 +176,161 @@ class Site:
         place = gateway.hostname or "", gateway.port or 0
         return reach(function.network, self._endpoint_port, place)
 
-    def launch(self, version: Version) -> Launch:
+    def launch_zygote(self, version: Version) -> Launch:
         """The program that becomes the version's zygote. Raises MachineError."""
+        return self._launch(version, {}, None, cells=True)
+
+    def launch_instance(self, version: Version, variables: Mapping[str, str]) -> Launch:
+        """The program that becomes an instance in the version's place. Raises MachineError."""
+        mounts = version.function.mounts
+        writable = [TMP, *(f"{MOUNT_ROOT}/{mount.name}" for mount in mounts if mount.write)]
+        return self._launch(version, variables, writable, cells=False)
+
+    def _launch(
+        self,
+        version: Version,
+        variables: Mapping[str, str],
+        writable: list[str] | None,
+        *,
+        cells: bool,
+    ) -> Launch:
         function = version.function
         runtime = self.runtime(function)
         real = {} if self._isolation.mounts else self._real_paths(version, runtime)
+        network = self.reach(function)
+        user = self.user(function)
+        root = None
+        if not real:
+            root = roots.of_function(
+                version,
+                runtime,
+                staging=self._staging,
+                new_proc=self._isolation.new_proc,
+                user=user,
+                secrets=self.supplies.secrets(function),
+                network=network,
+            )
+        memory_mb = function.limits.memory_mb
         host_dir = real.get(RUNTIME_DIR, RUNTIME_DIR)
         libraries_dir = real.get(LIBRARIES_DIR, LIBRARIES_DIR)
-        secrets = self.supplies.secrets(function)
-        network = self.reach(function)
-        root = None if real else self._root(version, runtime, secrets, network)
         return Launch(
             ticket=0,
-            argv=runtime.argv(host_dir, libraries_dir),
-            env=environment.variables(
-                version,
-                self._address(network),
-                {**runtime.environment(), **self.supplies.credentials(function)},
-                secrets=secrets,
-                real_paths=real,
-            ),
+            argv=runtime.argv(host_dir, libraries_dir, memory_mb),
+            env={**self.variables(version), **variables},
             cwd=real.get(TASK_ROOT, TASK_ROOT),
-            targets=_TARGETS,
-            fence=self._isolation.fence(
-                files_max=function.limits.files_max,
-                processes_max=function.limits.processes_max if self._uncounted else None,
-                root=root,
-                user=self.user(function),
-                own_network=network is not None,
+            targets=[],
+            fence=self._fence(function.limits, user, root, writable, network),
+            warden=self._warden(function, network, cells=cells),
+        )
+
+    def variables(self, version: Version) -> dict[str, str]:
+        """The environment of all its instances. Raises MachineError."""
+        function = version.function
+        runtime = self.runtime(function)
+        return environment.variables(
+            version,
+            self._address(self.reach(function)),
+            {
+                **runtime.environment(function.limits.memory_mb),
+                **self.supplies.credentials(function),
+            },
+            secrets=self.supplies.secrets(function),
+            real_paths={} if self._isolation.mounts else self._real_paths(version, runtime),
+        )
+
+    def footing(self, version: Version) -> Footing | None:
+        """What a spare must have been started with to become its instance; None when none can."""
+        function = version.function
+        if not self._isolation.mounts or function.network.kind != "host":
+            return None
+        files = [secret for secret in function.secrets if not secret.in_environment]
+        if function.mounts or function.devices or files:
+            return None
+        runtime = self.runtime(function)
+        started_with = environment.of_spare(runtime.environment(function.limits.memory_mb))
+        wanted = self.variables(version).items() - started_with.items()
+        if any(runtime.boots_with(name) for name, _ in wanted):
+            return None
+        directories = filter(None, (version.code_dir, version.layers_dir))
+        if not all(fits(directory) for directory in directories):
+            return None
+        limits = function.limits
+        return Footing(
+            runtime=function.runtime,
+            interpreter=function.interpreter,
+            memory_mb=limits.memory_mb,
+            tmp_mb=limits.tmp_mb,
+            files_max=limits.files_max,
+            processes_max=limits.processes_max,
+        )
+
+    def launch_spare(self, footing: Footing, user: int | None) -> Launch:
+        """The program that waits for a function."""
+        runtime = self._runtimes.find(footing.runtime, footing.interpreter)
+        root = roots.of_spare(
+            runtime,
+            staging=self._staging,
+            new_proc=self._isolation.new_proc,
+            user=user,
+            tmp_mb=footing.tmp_mb,
+        )
+        limits = Limits(files_max=footing.files_max, processes_max=footing.processes_max)
+        return Launch(
+            ticket=0,
+            argv=runtime.argv(RUNTIME_DIR, LIBRARIES_DIR, footing.memory_mb),
+            env=environment.of_spare(runtime.environment(footing.memory_mb)),
+            cwd=TASK_ROOT,
+            targets=[],
+            fence=self._fence(limits, user, root, [TMP], None),
+        )
+
+    def fit(self, version: Version) -> Fit:
+        """How a spare comes to see the version."""
+        places = [Place(version.code_dir, TASK_ROOT)]
+        if version.layers_dir:
+            places.append(Place(version.layers_dir, LAYERS_ROOT))
+        return Fit(ticket=0, places=places, user_namespace=self._isolation.own_user_namespace)
+
+    def spare_group(self, name: str, footing: Footing) -> Group:
+        """A cgroup for a spare, with the limits of the function that it will be."""
+        return self._driver.family("spares", SHARES_PER_CPU).create(
+            name,
+            GroupLimits(
+                memory_bytes=footing.memory_mb * MIB,
+                processes=footing.processes_max,
+                cpu_weight=_weight(footing.memory_mb),
             ),
-            warden=self._warden(function, network),
+        )
+
+    def take_spare_user(self) -> int | None:
+        """A uid for one spare; `free_spare_user` gives it back when its process is gone."""
+        if not self._isolation.users:
+            return None
+        taken = {*self._users.values(), *self._spare_users}
+        # No function can be called so.
+        user = users.uid_of("spare/", self._data_dir, taken)
+        self._spare_users.add(user)
+        return user
+
+    def free_spare_user(self, user: int | None) -> None:
+        if user is not None:
+            self._spare_users.discard(user)
+
+    def _fence(
+        self,
+        limits: Limits,
+        user: int | None,
+        root: Root | None,
+        writable: list[str] | None,
+        network: Reach | None,
+    ) -> Fence:
+        return self._isolation.fence(
+            files_max=limits.files_max,
+            processes_max=limits.processes_max if self._uncounted else None,
+            root=root,
+            user=user,
+            own_network=network is not None,
+            writable=writable,
         )
 
     def mounted(self, version: Version) -> list[tuple[int, int] | None]:
@@ -195,7 +339,7 @@ class Site:
 
     def cell(self, version: Version) -> CellRequest | None:
         """The cell that each instance gets; None where there are none."""
-        if not self._isolation.cells:
+        if not (self._isolation.cells and self.runtime(version.function).forks):
             return None
         return CellRequest(version.function.limits.tmp_mb, self.shown_in_tmp(version))
 
@@ -223,49 +367,12 @@ class Site:
         url = f"http://127.0.0.1:{self._endpoint_port}"
         return msgspec.structs.replace(self.address, endpoint_url=url)
 
-    def _warden(self, function: Function, network: Reach | None) -> Warden | None:
-        if not self._isolation.cells and network is None:
+    def _warden(self, function: Function, network: Reach | None, *, cells: bool) -> Warden | None:
+        if not (cells and self._isolation.cells) and network is None:
             return None
         writable = [f"{MOUNT_ROOT}/{mount.name}" for mount in function.mounts if mount.write]
         wires = network.wires if network else None
-        return self._isolation.warden(self.user(function), wires, writable)
-
-    def _root(
-        self,
-        version: Version,
-        runtime: Runtime,
-        secrets: Mapping[str, bytes],
-        network: Reach | None,
-    ) -> Root:
-        function = version.function
-        user = self.user(function)
-        binds = [
-            Bind(directory, directory)
-            for directory in runtime.interpreter.directories
-            if not directory.startswith("/usr")
-        ]
-        msgpack = os.path.join(runtime.libraries_dir, "msgpack")
-        mounts = [(f"{MOUNT_ROOT}/{mount.name}", mount) for mount in function.mounts]
-        binds += [
-            Bind(version.code_dir, TASK_ROOT),
-            Bind(runtime.host_dir, RUNTIME_DIR),
-            Bind(msgpack, f"{LIBRARIES_DIR}/msgpack"),
-            *(Bind(mount.source, target, mount.write, user or 0) for target, mount in mounts),
-        ]
-        files = [
-            File(f"{SECRETS_ROOT}/{secret.name}", secrets[secret.name], private=True)
-            for secret in function.secrets
-            if not secret.in_environment
-        ]
-        files += identity.files(user, network.hosts if network else None)
-        return Root(
-            staging=self._staging,
-            binds=binds,
-            tmp_mb=function.limits.tmp_mb,
-            new_proc=self._isolation.new_proc,
-            files=files,
-            devices=list(function.devices),
-        )
+        return self._isolation.warden(self.user(function), wires, writable, cells=cells)
 
     def _real_paths(self, version: Version, runtime: Runtime) -> dict[str, str]:
         return {

@@ -10,6 +10,7 @@ from microfaas.model import MIB, Version
 from microfaas.pool.instance import Instance
 from microfaas.pool.pool import Pool
 from microfaas.pool.reaper import Reaper
+from microfaas.pool.shelf import Shelf
 from microfaas.pool.site import Site
 
 # How often idle instances are looked at; and, while something is dying, its remains.
@@ -27,10 +28,11 @@ class Supervisor:
         self._budget_mb = memory_budget_mb
         self._tasks = tasks
         self._reaper = Reaper()
-        self._current: dict[tuple[str, str], Pool] = {}  # by Version.key
+        self._current: dict[tuple[str, str, str], Pool] = {}  # by Version.key
         self._retired: list[Pool] = []
         self._leased: dict[Instance, Pool] = {}
         self._starved: set[Pool] = set()
+        self._shelf = Shelf(site, tasks, self._reaper, self._free_mb)
 
     @property
     def pools(self) -> list[Pool]:
@@ -40,7 +42,7 @@ class Supervisor:
         """The pool of a version, made when there is none."""
         if version.key not in self._current:
             self._current[version.key] = Pool(
-                self._site, version, self._tasks, self._reaper, self._affordable
+                self._site, version, self._tasks, self._reaper, self._shelf, self._affordable
             )
         return self._current[version.key]
 
@@ -86,6 +88,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """End every process and wait until the kernel has let go of them."""
+        self._shelf.end()
         for pool in self.pools:
             pool.end()
         while self._reaper.work.is_set():
@@ -106,6 +109,7 @@ class Supervisor:
                 instance.show_start()
                 if instance.sandbox.sampled:
                     instance.sandbox.sample(pool.limit_mb * MIB)
+        self._shelf.look_around(now)
         for pool in [pool for pool in self._retired if pool.drained]:
             pool.end()
             self._retired.remove(pool)
@@ -113,12 +117,18 @@ class Supervisor:
     def _affordable(self, pool: Pool) -> int:
         """How many more instances of this pool fit; makes room at the expense of idle ones."""
         wanted_mb = pool.limit_mb
-        free_mb = self._budget_mb - sum(other.memory_mb() for other in self.pools)
+        free_mb = self._free_mb()
+        if free_mb < wanted_mb:
+            free_mb += self._shelf.give_up(wanted_mb - free_mb)
         if free_mb < wanted_mb:
             free_mb += self._reclaim(wanted_mb - free_mb, pool)
         if free_mb < wanted_mb and pool.waiting:
             self._starved.add(pool)
         return max(0, free_mb // wanted_mb)
+
+    def _free_mb(self) -> int:
+        taken_mb = sum(pool.memory_mb() for pool in self.pools)
+        return self._budget_mb - taken_mb - self._shelf.memory_mb()
 
     def _reclaim(self, wanted_mb: int, wanting: Pool) -> int:
         """End the longest idle instances of other pools; gives what that frees."""

@@ -7,13 +7,12 @@ import os
 import socket
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from microfaas.errors import MachineError, ProtocolError
 from microfaas.linux.process import host_pid
 from microfaas.model import MIB, Version
-from microfaas.pool.instance import Instance
+from microfaas.pool.instance import Instance, log_stream
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
 from microfaas.pool.output import Output
@@ -87,6 +86,10 @@ class Zygote:
         return self.outfit.alive and not (self.exited.done() or self.channel.closed)
 
     @property
+    def pid(self) -> int:
+        return self.sandbox.pid
+
+    @property
     def memory_mb(self) -> int:
         return -(-self._shared_bytes // MIB)
 
@@ -115,7 +118,7 @@ class Zygote:
                 self._distrust("its instance did not go where it is limited")
                 raise MachineError("cannot start an instance: it evades its limits")
             if not self._with_code:
-                await load(instance.channel, self.version, "on", instance.sandbox, instance.exited)
+                await load(instance.channel, self.version, instance.sandbox, instance.exited)
         except BaseException:
             reaper.end(instance)
             raise
@@ -137,7 +140,7 @@ class Zygote:
 
     async def _fork(self, name: str) -> Instance:
         environment = self._site.private_tmp(name)
-        environment["AWS_LAMBDA_LOG_STREAM_NAME"] = self._stream(name)
+        environment["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream(self.version, name)
         try:
             berth = await self.outfit.take()
         except BaseException:
@@ -278,6 +281,3 @@ class Zygote:
                 child.set_result(_KILLED)
         self._children.clear()
         self._hosts.clear()
-
-    def _stream(self, name: str) -> str:
-        return f"{datetime.now(UTC):%Y/%m/%d}/[{self.version.number}]{name}"

@@ -66,6 +66,11 @@ class CodeStore:
             except OSError as error:
                 raise _explain(error, source, self._root) from error
 
+    def find(self, sha256: str) -> str | None:
+        """The folder of the copy with that hash, if it is here and whole. Blocking."""
+        directory = os.path.join(self._root, sha256[:NAME_DIGITS])
+        return directory if self._is_sound(directory, sha256) else None
+
     def verify(self, directory: str, sha256: str) -> None:
         """Raises MachineError unless a copy is what `snapshot` made of it, to the last bit.
 

@@ -14,6 +14,8 @@ from microfaas.wire.frames import FrameReader, Message, encode
 from microfaas.wire.session import Session, State
 
 READ_BYTES = 256 * 1024
+# A host that streams faster than somebody takes it waits in its pipe.
+ARRIVED_MAX = 4
 
 
 class ChannelClosed(Exception):
@@ -37,6 +39,7 @@ class Channel:
         self._waiter: asyncio.Future[Message] | None = None
         self._unsent: deque[memoryview] = deque()
         self._closed: ChannelClosed | None = None
+        self._paused = False
         self.closed = False
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
@@ -54,6 +57,9 @@ class Channel:
         waiter = self._loop.create_future()
         if self._arrived:
             waiter.set_result(self._arrived.popleft())
+            if self._paused and self._closed is None:
+                self._paused = False
+                self._loop.add_reader(self._read_fd, self._readable)
         elif self._closed is not None:
             waiter.set_exception(self._closed)
         else:
@@ -98,6 +104,9 @@ class Channel:
             return
         if self._arrived and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(self._arrived.popleft())
+        if len(self._arrived) >= ARRIVED_MAX:
+            self._paused = True
+            self._loop.remove_reader(self._read_fd)
 
     def _write(self, frame: bytes) -> None:
         if self._unsent:

@@ -41,6 +41,7 @@ RECEIVE: dict[tuple[State, str], State] = {
     (State.FORKED, "ready"): State.IDLE,
     (State.LOADING, "loaded"): State.IDLE,
     (State.LOADING, "error"): State.FAILED,
+    (State.BUSY, "chunk"): State.BUSY,
     (State.BUSY, "result"): State.IDLE,
     (State.BUSY, "error"): State.IDLE,
 }
@@ -49,6 +50,7 @@ RECEIVE: dict[tuple[State, str], State] = {
 FIELDS: dict[str, tuple[tuple[str, type], ...]] = {
     "ready": (("protocol", int), ("pid", int)),
     "loaded": (("forkable", bool), ("why", str)),
+    "chunk": (("id", str), ("payload", bytes)),
     "result": (("id", str), ("payload", bytes)),
     "error": (("id", str), ("type", str), ("payload", bytes)),
 }

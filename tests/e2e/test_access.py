@@ -34,7 +34,7 @@ CONFIG = f"""
 [functions.pay]
 [functions.relay]
 handler = "relay.handler"
-python = {json.dumps(sys.executable)}
+interpreter = {json.dumps(sys.executable)}
 timeout_s = 30
 memory_mb = 256
 init_timeout_s = 30

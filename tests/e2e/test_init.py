@@ -58,7 +58,7 @@ def test_numpy_leaves_a_function_forkable(project: Project) -> None:
         "    return {'loaded': LOADED, 'sum': float(numpy.ones((64, 64)).dot(numpy.ones(64))[0]),"
         " 'random': float(numpy.random.random())}\n",
     )
-    project.write("microfaas.toml", f'[functions.app]\npython = "{sys.executable}"\n')
+    project.write("microfaas.toml", f'[functions.app]\ninterpreter = "{sys.executable}"\n')
     project.start()
     seen = _at_once(project, "app", 3)
     assert len({row["loaded"] for row in seen}) == 1

@@ -188,7 +188,7 @@ def _networks(listed: int) -> str:
         for handler in ("connect", "carry", "own"):
             made.append(function(f"{handler}-{kind}", handler, *lines))
         # The tests' own interpreter has boto3; an ordinary user may be kept from it.
-        python = [f"python = {json.dumps(sys.executable)}"] if ROOT else []
+        python = [f"interpreter = {json.dumps(sys.executable)}"] if ROOT else []
         made.append(function(f"call-{kind}", "call", *lines, *python))
     return "".join([*made, function("echo", "echo")])
 
@@ -198,7 +198,7 @@ def networks(who: str) -> Iterator[Networks]:
     with Echo() as listed, Echo() as other, served_by(who) as served:
         config = _networks(listed.port)
         if who == "user":
-            config = config.replace(f"python = {json.dumps(sys.executable)}", "")
+            config = config.replace(f"interpreter = {json.dumps(sys.executable)}", "")
         served.start(config)
         yield Networks(served, listed, other)
         for one in (listed, other):

@@ -43,7 +43,7 @@ def test_defaults(tmp_path: Path) -> None:
     (function,) = made.functions
     assert (made.host, made.port, made.data) == ("127.0.0.1", 9000, str(tmp_path / ".microfaas"))
     assert made.address.endpoint_url == "http://127.0.0.1:9000"
-    assert (function.name, function.runtime, function.handler) == ("hello", "python", "app.handler")
+    assert (function.name, function.runtime, function.handler) == ("hello", "python", "")
     assert (function.code, function.limits) == (str(tmp_path), Limits())
     assert made.triggers == ()
 
@@ -64,7 +64,7 @@ def test_everything_set(tmp_path: Path) -> None:
         [functions.f_1-A]
         code = "code.zip"
         handler = "src/app.main"
-        python = "python"
+        interpreter = "python"
         memory_mb = 512
         timeout_s = 1
         environment = { SIZE = "128" }
@@ -80,7 +80,7 @@ def test_everything_set(tmp_path: Path) -> None:
     assert made.address.arn("f") == "arn:aws:lambda:eu-central-1:000000000001:function:f"
     assert (made.prices.gb_second, made.prices.currency) == (1.0, "EUR")
     assert function.limits == Limits(memory_mb=512, timeout_s=1.0)
-    assert function.python == str(tmp_path / "python")
+    assert function.interpreter == str(tmp_path / "python")
     assert function.mounts[0].source == str(tmp_path / "inbox")
     assert function.mounts[0].write
     assert made.triggers[0].settings == PostSettings(path="x")
@@ -126,18 +126,6 @@ def test_the_command_line_wins_and_means_the_current_directory(
             "functions.f.snapshot: must be one of: auto, on, off, not 'x'",
         ),
         (
-            "[functions.f]\nhandler = 'app'",
-            "functions.f.handler: must be MODULE.FUNCTION, not 'app'",
-        ),
-        (
-            "[functions.f]\nhandler = '.main'",
-            "functions.f.handler: must be MODULE.FUNCTION, not '.main'",
-        ),
-        (
-            "[functions.f]\nhandler = 'a/b'",
-            "functions.f.handler: must be MODULE.FUNCTION, not 'a/b'",
-        ),
-        (
             "[functions.f]\nenvironment = { SIZE = 128 }",
             "functions.f.environment.SIZE: must be text, not 128",
         ),
@@ -181,19 +169,20 @@ def test_refuses_paths_that_are_not_there(tmp_path: Path) -> None:
     data = "file"
     [functions.f]
     code = "gone"
-    python = "file"
+    interpreter = "file"
     mounts = { M = { path = "file" } }
     [functions.g]
     code = "file"
-    python = ".venv/bin/python"
+    interpreter = ".venv/bin/python"
     """
     assert faults(tmp_path, text) == [
         f"data: must be a directory, not the file {tmp_path}/file",
         f"functions.f.code: must be a folder or a .zip file, not {tmp_path}/gone",
-        f"functions.f.python: must be an interpreter; {tmp_path}/file cannot be run",
+        f"functions.f.interpreter: must be an interpreter; {tmp_path}/file cannot be run",
         f"functions.f.mounts.M.path: must be a directory, not {tmp_path}/file",
         f"functions.g.code: must be a folder or a .zip file, not {tmp_path}/file",
-        f"functions.g.python: must be an interpreter; {tmp_path}/.venv/bin/python does not exist",
+        "functions.g.interpreter: must be an interpreter; "
+        f"{tmp_path}/.venv/bin/python does not exist",
     ]
 
 

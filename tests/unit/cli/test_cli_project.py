@@ -23,7 +23,7 @@ class TestRun:
     @pytest.fixture
     def project(self) -> Path:
         Path("microfaas.toml").write_text(
-            "[functions.hello]\nmemory_mb = 256\ncpu = 0.5\n"
+            "[functions.hello]\nhandler = 'app.handler'\nmemory_mb = 256\ncpu = 0.5\n"
             "triggers = [{ type = 'bucket', path = 'inbox', suffix = '.jpg' }]\n"
         )
         return Path.cwd()

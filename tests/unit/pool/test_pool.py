@@ -76,6 +76,9 @@ class Site:
 
     now: list[Any] = field(default_factory=list)
 
+    def runtime(self, _: Function) -> SimpleNamespace:
+        return SimpleNamespace(forks=True)
+
     def mounted(self, _: Version) -> list[Any]:
         return list(self.now)
 
@@ -110,8 +113,9 @@ class World:
     affordable: int = 1000
     reaper: Reaper = field(default_factory=Reaper)
     site: Any = field(default_factory=Site)
+    shelf: Any = None
 
-    async def start_zygote(self, *_: object) -> FakeZygote:
+    async def start_source(self, *_: object) -> FakeZygote:
         await asyncio.sleep(0)
         if self.init_faults:
             raise self.init_faults.pop(0)
@@ -129,7 +133,9 @@ class World:
             isolation=isolation,  # type: ignore[arg-type]
         )
         version = Version(function=function, code_dir="", code_sha256="0" * 64)
-        return ImpatientPool(self.site, version, self.tasks, self.reaper, lambda _: self.affordable)
+        return ImpatientPool(
+            self.site, version, self.tasks, self.reaper, self.shelf, lambda _: self.affordable
+        )
 
 
 @pytest.fixture
@@ -139,7 +145,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     # The reserve is looked at in the loop's next turn: no test waits for a moment to pass.
     monkeypatch.setattr(pool_module, "RESERVE_S", 0)
     made = World(Tasks(), gate)
-    monkeypatch.setattr(pool_module, "start_zygote", made.start_zygote)
+    monkeypatch.setattr(pool_module, "start_source", made.start_source)
     yield made
     gate.set()
     await asyncio.gather(*made.tasks.running)
@@ -304,7 +310,7 @@ async def test_warming_has_a_zygote_and_the_reserve(world: World) -> None:
     pool = world.pool(ready_ahead=2)
     await pool.warm()
     await settle()
-    assert pool.zygote is not None
+    assert pool.source is not None
     assert len(pool.idle) == 2
 
 
@@ -359,7 +365,7 @@ async def test_a_dead_zygote_is_replaced_for_the_next_call(world: World) -> None
     await pool.warm()
     world.zygotes[0].alive = False
     await pool.lease()
-    assert pool.zygote is world.zygotes[1]
+    assert pool.source is world.zygotes[1]
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_takes_nothing(world: World) -> None:
@@ -414,7 +420,7 @@ async def test_a_draining_pool_keeps_nothing(world: World) -> None:
     await settle()
     assert pool.drained
     assert pool.idle == []
-    assert world.zygotes[0].ended or pool.zygote is not None
+    assert world.zygotes[0].ended or pool.source is not None
 
 
 async def test_idle_instances_are_retired_after_a_while(world: World) -> None:
@@ -431,10 +437,10 @@ async def test_the_zygote_is_retired_when_nothing_uses_it(world: World) -> None:
     pool = world.pool()
     instance = await pool.lease()
     pool.retire(float("inf"))
-    assert pool.zygote is not None
+    assert pool.source is not None
     pool.release(instance)
     pool.retire(float("inf"))
-    assert pool.zygote is None
+    assert pool.source is None
 
 
 async def test_a_mounted_directory_that_was_made_anew_has_all_started_afresh(
@@ -447,7 +453,7 @@ async def test_a_mounted_directory_that_was_made_anew_has_all_started_afresh(
     world.site.now = [(1, 2)]
     pool.renew()
     assert pool.idle == []
-    assert pool.zygote is None
+    assert pool.source is None
 
 
 async def test_what_is_mounted_still_leaves_all_as_it_is(world: World) -> None:
@@ -464,7 +470,7 @@ async def test_what_runs_is_not_renewed(world: World) -> None:
     await pool.lease()
     world.site.now = [(1, 2)]
     pool.renew()
-    assert pool.zygote is world.zygotes[0]
+    assert pool.source is world.zygotes[0]
 
 
 async def test_what_is_over_is_ended_with_the_pool(world: World) -> None:

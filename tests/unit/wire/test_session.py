@@ -16,6 +16,7 @@ EVERY = [(state, kind) for state in State for kind in KINDS]
 VALID: dict[str, dict[str, Any]] = {
     "ready": {"protocol": PROTOCOL_VERSION, "pid": 1},
     "loaded": {"forkable": True, "why": ""},
+    "chunk": {"id": "", "payload": b""},
     "result": {"id": "", "payload": b""},
     "error": {"id": "", "type": "E", "payload": b""},
 }

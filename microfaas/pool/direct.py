@@ -1,0 +1,167 @@
+"""Instances of languages that cannot fork: a spare becomes one, or one is started in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from microfaas.errors import MachineError
+from microfaas.model import MIB, Version
+from microfaas.pool.instance import Instance, log_stream
+from microfaas.pool.launching import start
+from microfaas.pool.loading import boot, load
+from microfaas.pool.outfit import Outfit
+from microfaas.pool.output import Output
+from microfaas.pool.reaper import Reaper
+from microfaas.pool.sandbox import Sandbox
+from microfaas.pool.shelf import Shelf
+from microfaas.pool.site import Site
+from microfaas.pool.spare import Spare
+from microfaas.wire.channel import Channel
+
+_log = logging.getLogger("microfaas.pool")
+
+
+class Direct:
+    """Where the instances of one version come from."""
+
+    alive = True
+    memory_mb = 0
+    # Nothing is, before there is an instance.
+    why_not_loaded = ""
+    pid = 0
+
+    def __init__(
+        self, site: Site, version: Version, shelf: Shelf, tasks: asyncio.TaskGroup
+    ) -> None:
+        self._site = site
+        self._version = version
+        self._shelf = shelf
+        self._tasks = tasks
+        self._footing = site.footing(version)
+        self._verified = False
+
+    async def spawn(self, reaper: Reaper) -> Instance:
+        """An instance that has loaded the function. Raises InitFailed, MachineError."""
+        started = time.monotonic()
+        name = uuid.uuid4().hex
+        variables = {"AWS_LAMBDA_LOG_STREAM_NAME": log_stream(self._version, name)}
+        spare = await self._take(reaper)
+        if spare is None:
+            instance = await self._start(name, variables, reaper)
+        else:
+            instance = self._adopt(spare, name)
+            variables = {**self._site.variables(self._version), **variables}
+        try:
+            await load(
+                instance.channel,
+                self._version,
+                instance.sandbox,
+                instance.exited,
+                variables=variables,
+            )
+        except BaseException:
+            reaper.end(instance)
+            raise
+        finally:
+            self._want()
+        instance.init_ms = (time.monotonic() - started) * 1000
+        return instance
+
+    def kill(self) -> None:
+        """Nothing runs but instances, and they are the pool's."""
+
+    def close(self) -> bool:
+        return True
+
+    def _want(self) -> None:
+        if self._footing is not None:
+            self._shelf.want(self._footing, self._version.function.limits.idle_s_max)
+
+    async def _take(self, reaper: Reaper) -> Spare | None:
+        """A spare that sees the version's code, if one stands ready."""
+        if not self._verified:
+            await asyncio.to_thread(self._site.supplies.verify, self._version)
+            self._verified = True
+        spare = self._shelf.take(self._footing) if self._footing is not None else None
+        if spare is None:
+            return None
+        try:
+            await self._site.launcher.fit(self._site.fit(self._version), spare.process.pidfd)
+        except MachineError as error:
+            reaper.end(spare)
+            _log.warning("%s: %s; starting afresh", self._version.function.name, error)
+            return None
+        except BaseException:
+            reaper.end(spare)
+            raise
+        return spare
+
+    def _adopt(self, spare: Spare, name: str) -> Instance:
+        """The spare as an instance, in a cgroup of the function's family."""
+        shared_bytes = spare.group.memory_bytes()
+        group = self._site.group(name, self._version, shared_bytes)
+        group.close_joins()
+        sandbox = Sandbox(group, spare.process.pid, spare.process.pidfd, shared_bytes, spare.group)
+        # Moving waits for the kernel for some milliseconds, and the call does not need it.
+        self._tasks.create_task(asyncio.to_thread(sandbox.move_in))
+        free = lambda _: self._site.free_spare_user(spare.user)  # noqa: E731
+        return self._instance(
+            name, sandbox, spare.channel, spare.log_read, spare.process.exited, free
+        )
+
+    async def _start(self, name: str, variables: dict[str, str], reaper: Reaper) -> Instance:
+        """One that is started for this version."""
+        site, version = self._site, self._version
+        private = site.private_tmp(name)
+        try:
+            group = site.group(name, version)
+            launch = site.launch_instance(version, {**variables, **private})
+            started = await start(site.launcher, launch, group, control=False)
+        except BaseException:
+            site.remove_tmp(name)
+            raise
+        outfit = Outfit(site, version, started.cells)
+        sandbox = Sandbox(group, started.process.pid, started.process.pidfd)
+
+        def closed(name: str) -> None:
+            outfit.close()
+            site.remove_tmp(name)
+
+        instance = self._instance(
+            name, sandbox, started.channel, started.log_read, started.process.exited, closed
+        )
+        try:
+            await outfit.connect()
+            await boot(instance.channel)
+        except BaseException:
+            reaper.end(instance)
+            raise
+        return instance
+
+    def _instance(
+        self,
+        name: str,
+        sandbox: Sandbox,
+        channel: Channel,
+        log_read: int,
+        exited: asyncio.Future[int],
+        on_closed: Callable[[str], None],
+    ) -> Instance:
+        function = self._version.function
+        log = self._site.log_of(function.name)
+        output = Output(log_read, log, name[:8], function.limits.output_mb_max * MIB)
+        output.note(self._site.init_start(function))
+        return Instance(
+            name=name,
+            version=self._version,
+            arn=self._site.address.arn(function.name),
+            sandbox=sandbox,
+            channel=channel,
+            output=output,
+            exited=exited,
+            on_closed=on_closed,
+        )
