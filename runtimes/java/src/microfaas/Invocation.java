@@ -71,7 +71,8 @@ final class Invocation implements Context {
 
     @Override
     public int getRemainingTimeInMillis() {
-        return (int) ((long) request.get("deadline_ms") - System.currentTimeMillis());
+        long remaining = (long) request.get("deadline_ms") - System.currentTimeMillis();
+        return (int) Math.max(Integer.MIN_VALUE, Math.min(Integer.MAX_VALUE, remaining));
     }
 
     @Override
