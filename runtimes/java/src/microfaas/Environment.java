@@ -2,8 +2,10 @@
 // System.getenv shows, and in the C library's `environ`, which programs inherit that are started.
 package microfaas;
 
+import java.lang.reflect.Constructor;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
+import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -12,6 +14,9 @@ import java.util.List;
 import java.util.Map;
 
 final class Environment {
+    // Kept from the collector: `environ` points into them, and who has read it before may hold on.
+    private static final List<ByteBuffer> BLOCKS = new ArrayList<>();
+
     private Environment() {}
 
     static void put(Map<String, String> variables) throws ReflectiveOperationException {
@@ -34,7 +39,7 @@ final class Environment {
         return field;
     }
 
-    // Points `environ` to a new block, which is never freed: somebody may still read the old one.
+    // Points `environ` to a new block.
     private static void inherit(Map<String, String> variables) throws ReflectiveOperationException {
         List<byte[]> texts = new ArrayList<>();
         int size = (variables.size() + 1) * Long.BYTES;
@@ -43,22 +48,36 @@ final class Environment {
             texts.add(text.getBytes(StandardCharsets.UTF_8));
             size += texts.get(texts.size() - 1).length;
         }
-        Memory memory = new Memory();
-        long block = memory.allocate(size);
-        memory.copy(pointersAndTexts(texts, block, size), block);
-        memory.putAddress(symbol("environ"), block);
+        ByteBuffer block = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
+        long address = opened(Buffer.class, "address").getLong(block);
+        fill(block, texts, address);
+        BLOCKS.add(block);
+        memory(symbol("environ")).putLong(0, address);
     }
 
-    private static byte[] pointersAndTexts(List<byte[]> texts, long block, int size) {
-        ByteBuffer content = ByteBuffer.allocate(size).order(ByteOrder.nativeOrder());
+    private static void fill(ByteBuffer block, List<byte[]> texts, long address) {
         int at = (texts.size() + 1) * Long.BYTES;
         for (byte[] text : texts) {
-            content.putLong(block + at);
+            block.putLong(address + at);
             at += text.length;
         }
-        content.putLong(0);
-        texts.forEach(content::put);
-        return content.array();
+        block.putLong(0);
+        texts.forEach(block::put);
+    }
+
+    // The eight bytes at an address.
+    private static ByteBuffer memory(long address) throws ReflectiveOperationException {
+        Class<?> type = Class.forName("java.nio.DirectByteBuffer");
+        for (Constructor<?> constructor : type.getDeclaredConstructors()) {
+            Class<?>[] parameters = constructor.getParameterTypes();
+            if (parameters.length == 2 && parameters[0] == long.class) {
+                constructor.setAccessible(true);
+                // The size is an int, or a long since Java 21.
+                Object size = parameters[1] == int.class ? (Object) Long.BYTES : (Object) (long) Long.BYTES;
+                return ((ByteBuffer) constructor.newInstance(address, size)).order(ByteOrder.nativeOrder());
+            }
+        }
+        throw new NoSuchMethodException("a buffer at an address");
     }
 
     // dlsym among what is loaded, by the JDK's own way to it, which was another one before Java 18.
@@ -71,38 +90,14 @@ final class Environment {
             return (long) find.invoke(null, everywhere, name);
         } catch (NoSuchMethodException e) {
             Class<?> handle = Class.forName("jdk.internal.loader.NativeLibraries$NativeLibraryImpl");
-            Class<?> library = Class.forName("jdk.internal.loader.NativeLibraries");
-            Method find = library.getDeclaredMethod("findEntry0", handle, String.class);
+            Class<?> libraries = Class.forName("jdk.internal.loader.NativeLibraries");
+            Method find = libraries.getDeclaredMethod("findEntry0", handle, String.class);
             find.setAccessible(true);
-            return (long) find.invoke(null, new Memory().blank(handle), name);
-        }
-    }
-
-    // Memory outside the heap. The public class of this kind warns of its end in newer Javas.
-    private static final class Memory {
-        private final Class<?> type = Class.forName("jdk.internal.misc.Unsafe");
-        private final Object unsafe = type.getMethod("getUnsafe").invoke(null);
-
-        Memory() throws ReflectiveOperationException {}
-
-        long allocate(long size) throws ReflectiveOperationException {
-            return (long) type.getMethod("allocateMemory", long.class).invoke(unsafe, size);
-        }
-
-        void putAddress(long at, long value) throws ReflectiveOperationException {
-            type.getMethod("putAddress", long.class, long.class).invoke(unsafe, at, value);
-        }
-
-        // An object whose constructor has not run: its fields are zero.
-        Object blank(Class<?> made) throws ReflectiveOperationException {
-            return type.getMethod("allocateInstance", Class.class).invoke(unsafe, made);
-        }
-
-        void copy(byte[] content, long to) throws ReflectiveOperationException {
-            Class<?>[] types = {Object.class, long.class, Object.class, long.class, long.class};
-            Method copy = type.getMethod("copyMemory", types);
-            Object first = type.getMethod("arrayBaseOffset", Class.class).invoke(unsafe, byte[].class);
-            copy.invoke(unsafe, content, ((Number) first).longValue(), null, to, content.length);
+            Constructor<?> make = handle.getDeclaredConstructors()[0];
+            make.setAccessible(true);
+            // One that has not been opened: its handle is zero, too.
+            Object library = make.newInstance(Environment.class, "", false, false);
+            return (long) find.invoke(null, library, name);
         }
     }
 }

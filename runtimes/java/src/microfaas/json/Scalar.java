@@ -2,6 +2,7 @@
 // for a string; an array of one such value does, too.
 package microfaas.json;
 
+import java.lang.reflect.Array;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.net.URI;
@@ -9,49 +10,20 @@ import java.nio.ByteBuffer;
 import java.util.Base64;
 import java.util.Currency;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 
 final class Scalar extends Decoder {
-    private static final Map<Class<?>, Scalar> KNOWN = new ConcurrentHashMap<>();
     private static final Set<Class<?>> INTEGERS = Set.of(
             int.class, Integer.class, long.class, Long.class, short.class, Short.class, byte.class, Byte.class,
             BigInteger.class, AtomicInteger.class, AtomicLong.class);
     // To all others an empty string is nothing.
     private static final Set<Class<?>> EMPTY = Set.of(
             String.class, CharSequence.class, byte[].class, char[].class, ByteBuffer.class);
-
-    static {
-        add(String.class, text -> text);
-        add(CharSequence.class, text -> text);
-        number(int.class, Integer.class, 0, text -> whole(text).intValueExact());
-        number(long.class, Long.class, 0L, text -> whole(text).longValueExact());
-        number(short.class, Short.class, (short) 0, text -> whole(text).shortValueExact());
-        number(byte.class, Byte.class, (byte) 0, Scalar::octet);
-        number(double.class, Double.class, 0.0, Double::valueOf);
-        number(float.class, Float.class, 0.0f, Float::valueOf);
-        number(boolean.class, Boolean.class, false, Scalar::truth);
-        number(char.class, Character.class, '\0', Scalar::letter);
-        add(Number.class, text -> (Number) Json.parse(text.getBytes()));
-        add(BigDecimal.class, BigDecimal::new);
-        add(BigInteger.class, Scalar::whole);
-        add(AtomicInteger.class, text -> new AtomicInteger(whole(text).intValueExact()));
-        add(AtomicLong.class, text -> new AtomicLong(whole(text).longValueExact()));
-        add(AtomicBoolean.class, text -> new AtomicBoolean(truth(text)));
-        add(UUID.class, UUID::fromString);
-        add(URI.class, URI::create);
-        add(Currency.class, Currency::getInstance);
-        add(Locale.class, Scalar::locale);
-        add(ByteBuffer.class, text -> ByteBuffer.wrap(bytes(text)));
-        add(byte[].class, Scalar::bytes);
-        add(char[].class, String::toCharArray);
-    }
 
     private final Class<?> type;
     private final Object absent;
@@ -63,23 +35,43 @@ final class Scalar extends Decoder {
         this.parse = parse;
     }
 
-    private static void add(Class<?> type, Function<String, Object> parse) {
-        KNOWN.put(type, new Scalar(type, null, parse));
-    }
-
-    private static void number(Class<?> plain, Class<?> boxed, Object zero, Function<String, Object> parse) {
-        KNOWN.put(plain, new Scalar(plain, zero, parse));
-        add(boxed, parse);
-    }
-
     // The decoder for a class, or null when it is not read from one scalar.
     static Scalar of(Class<?> type) {
-        Scalar known = KNOWN.get(type);
-        if (known != null) {
-            return known;
-        }
-        Function<String, Object> parse = type.isEnum() ? text -> constant(type, text) : Times.parser(type);
-        return parse == null ? null : new Scalar(type, null, parse);
+        Function<String, Object> parse = parser(type);
+        return parse == null ? null : new Scalar(type, type.isPrimitive() ? zero(type) : null, parse);
+    }
+
+    // Each of these is made when it is first needed, which takes its time.
+    private static Function<String, Object> parser(Class<?> type) {
+        return switch (type.getName()) {
+            case "java.lang.String", "java.lang.CharSequence" -> text -> text;
+            case "int", "java.lang.Integer" -> text -> whole(text).intValueExact();
+            case "long", "java.lang.Long" -> text -> whole(text).longValueExact();
+            case "short", "java.lang.Short" -> text -> whole(text).shortValueExact();
+            case "byte", "java.lang.Byte" -> Scalar::octet;
+            case "double", "java.lang.Double" -> Double::valueOf;
+            case "float", "java.lang.Float" -> Float::valueOf;
+            case "boolean", "java.lang.Boolean" -> Scalar::truth;
+            case "char", "java.lang.Character" -> Scalar::letter;
+            case "java.lang.Number" -> text -> (Number) Json.parse(text.getBytes());
+            case "java.math.BigDecimal" -> BigDecimal::new;
+            case "java.math.BigInteger" -> Scalar::whole;
+            case "java.util.concurrent.atomic.AtomicInteger" -> text -> new AtomicInteger(whole(text).intValueExact());
+            case "java.util.concurrent.atomic.AtomicLong" -> text -> new AtomicLong(whole(text).longValueExact());
+            case "java.util.concurrent.atomic.AtomicBoolean" -> text -> new AtomicBoolean(truth(text));
+            case "java.util.UUID" -> UUID::fromString;
+            case "java.net.URI" -> URI::create;
+            case "java.util.Currency" -> Currency::getInstance;
+            case "java.util.Locale" -> Scalar::locale;
+            case "java.nio.ByteBuffer" -> text -> ByteBuffer.wrap(bytes(text));
+            case "[B" -> Scalar::bytes;
+            case "[C" -> String::toCharArray;
+            default -> type.isEnum() ? text -> constant(type, text) : Times.parser(type);
+        };
+    }
+
+    private static Object zero(Class<?> primitive) {
+        return Array.get(Array.newInstance(primitive, 1), 0);
     }
 
     // A date within an event of AWS's: seconds, with a fraction.

@@ -103,6 +103,17 @@ public final class Types {
         public Type getOwnerType() {
             return raw.getDeclaringClass();
         }
+
+        // What a record has by itself takes long to make, and these are keys.
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Parameterized one && raw == one.raw && arguments.equals(one.arguments);
+        }
+
+        @Override
+        public int hashCode() {
+            return raw.hashCode() * 31 + arguments.hashCode();
+        }
     }
 
     private record ArrayOf(Type component) implements GenericArrayType {
