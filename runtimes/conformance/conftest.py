@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,20 +19,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     needed = [mark.args[0] for mark in metafunc.definition.iter_markers("needs")]
     fitting = [one for one in languages() if set(needed) <= set(one.handlers)]
     if "fault" in metafunc.fixturenames:
-        pairs = [(one, fault) for one in fitting for fault in FAULTS if fault in one.handlers]
-        ids = [f"{one.name}-{fault}" for one, fault in pairs]
-        metafunc.parametrize(
-            ("language", "fault"), pairs, ids=ids, indirect=["language"], scope="session"
-        )
-    elif "language" in metafunc.fixturenames:
+        metafunc.parametrize("fault", FAULTS)
+    if "language" in metafunc.fixturenames:
         names = [one.name for one in fitting]
         metafunc.parametrize("language", fitting, ids=names, indirect=True, scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what no language needs, instead of skipping it."""
-    items[:] = [item for item in items if "NOTSET" not in item.name]
+    """One language after the other; what none of them has is left out, not skipped."""
+    ours = [item for item in items if _language(item) is not None]
+    items[:] = [item for item in items if "NOTSET" not in item.name and item not in ours]
+    items += sorted(filter(_fits, ours), key=lambda item: _language(item).name)
+
+
+def _fits(item: Any) -> bool:
+    """Whether the language can have the fault that the test is about."""
+    fault = item.callspec.params.get("fault")
+    return fault is None or fault in _language(item).handlers
+
+
+def _language(item: pytest.Item) -> Any:
+    """The language that a test is for; None for a test of another folder."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec and callspec.params.get("language")
+    return found if isinstance(found, Language) else None
 
 
 @pytest.fixture(scope="session")

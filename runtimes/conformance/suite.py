@@ -7,7 +7,7 @@ import json
 import subprocess
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ CASES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Language:
     """One `runtimes/NAME/conformance/`."""
 
@@ -80,12 +80,13 @@ class Language:
         return output
 
 
-def languages() -> list[Language]:
-    """All that are here."""
-    return [
+@cache
+def languages() -> tuple[Language, ...]:
+    """All that are here; always the same objects, by which pytest knows a fixture again."""
+    return tuple(
         Language(path.parent, tomllib.loads(path.read_text()))
         for path in sorted(RUNTIMES.glob("*/conformance/conformance.toml"))
-    ]
+    )
 
 
 @dataclass

@@ -1,6 +1,8 @@
 // Entry of the Node.js host: requests on fd 3, replies on fd 4. Needs Node.js 18 and nothing else.
 'use strict';
 
+const { closeSync } = require('fs');
+
 const context = require('./host/context');
 const errors = require('./host/errors');
 const frames = require('./host/frames');
@@ -65,16 +67,18 @@ function watch() {
     crashed: (error) => channel.write(failed('', error)),
     emptied: () => exit(STATUS_UNSETTLED),
   };
-  process.on('uncaughtException', (error) => {
-    logs.failure('Uncaught Exception', error);
+  const crash = (title, error, status) => {
+    logs.failure(title, error);
     fate.crashed(error);
-    exit(STATUS_EXCEPTION);
+    // At once: ending takes milliseconds, in which nobody must take this for a live instance.
+    closeSync(REPLIES);
+    exit(status);
+  };
+  process.on('uncaughtException', (error) => {
+    crash('Uncaught Exception', error, STATUS_EXCEPTION);
   });
   process.on('unhandledRejection', (reason) => {
-    const error = errors.unhandled(reason);
-    logs.failure('Unhandled Promise Rejection', error);
-    fate.crashed(error);
-    exit(STATUS_REJECTION);
+    crash('Unhandled Promise Rejection', errors.unhandled(reason), STATUS_REJECTION);
   });
   process.on('beforeExit', () => fate.emptied());
   return fate;

@@ -236,7 +236,9 @@ def test_an_error_that_nobody_caught_is_the_running_invocations(
 ) -> None:
     never = "const never = new Promise((resolve) => setTimeout(resolve, 1e5));"
     spare = loaded(f"exports.handler = async () => {{ {never} {code} }}")
-    assert told(spare.invoke()) == (kind, words)
+    answer = spare.invoke()
+    assert told(answer) == (kind, words)
+    assert answer["ends"]
     assert spare.talk.ended()
     assert spare.status() == status
     title = "Uncaught Exception" if status == 129 else "Unhandled Promise Rejection"

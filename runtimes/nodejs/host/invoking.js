@@ -47,7 +47,9 @@ class Server {
 
   /** An error that nobody caught: it is the running invocation's. The process must end after. */
   crashed(error) {
-    if (this._run !== undefined) this._frames.write(failed(this._run.id, error));
+    if (this._run !== undefined) {
+      this._frames.write({ ...failed(this._run.id, error), ends: true });
+    }
   }
 
   succeed(run, value) {
