@@ -139,15 +139,11 @@ func tick() int64 {
 func tmp(value json.RawMessage) (any, error) {
 	const path = "/tmp/seen"
 	_, missing := os.Stat(path)
-	var text string
-	if err := json.Unmarshal(value, &text); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, value, 0o600); err != nil {
 		return nil, err
 	}
 	read, err := os.ReadFile(path)
-	return map[string]any{"read": string(read), "before": missing == nil}, err
+	return map[string]any{"read": json.RawMessage(read), "before": missing == nil}, err
 }
 
 func cwd() (any, error) {

@@ -1,0 +1,2 @@
+# A file that ends the process.
+exit 7

@@ -1,0 +1,2 @@
+# A file whose loading fails.
+fail "broken while loading"
