@@ -38,11 +38,11 @@ def compile_java(sources: Path, output: Path, class_path: Iterable[str | Path] =
 
 
 @cache
-def functions(folder: str) -> Path:
+def functions(folder: str, *class_path: Path) -> Path:
     """The compiled functions of one folder of `tests/java/functions`."""
     output = Path(tempfile.mkdtemp(prefix="microfaas-java-"))
     atexit.register(shutil.rmtree, output)
-    compile_java(TESTS / "functions" / folder, output)
+    compile_java(TESTS / "functions" / folder, output, class_path)
     return output
 
 

@@ -21,8 +21,8 @@ final class Scalar extends Decoder {
     private static final Set<Class<?>> INTEGERS = Set.of(
             int.class, Integer.class, long.class, Long.class, short.class, Short.class, byte.class, Byte.class,
             BigInteger.class, AtomicInteger.class, AtomicLong.class);
-    // To all others an empty string is nothing.
-    private static final Set<Class<?>> EMPTY = Set.of(
+    // To all others an empty string is nothing, and the space round a value.
+    private static final Set<Class<?>> AS_IT_IS = Set.of(
             String.class, CharSequence.class, byte[].class, char[].class, ByteBuffer.class);
 
     private final Class<?> type;
@@ -133,11 +133,13 @@ final class Scalar extends Decoder {
     }
 
     Object parse(String text) {
-        if (text.isEmpty() && !EMPTY.contains(type)) {
+        boolean asItIs = AS_IT_IS.contains(type);
+        if (text.isEmpty() && !asItIs) {
             return absent;
         }
         try {
-            return parse.apply(EMPTY.contains(type) ? text : text.strip());
+            boolean letter = type == char.class || type == Character.class;
+            return parse.apply(asItIs || letter ? text : text.strip());
         } catch (RuntimeException e) {
             throw new JsonException("cannot read \"" + text + "\" as " + type.getName(), e);
         }
