@@ -18,7 +18,7 @@ from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import Counted, Ticket, peer_of
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
-from microfaas.gateway.lambda_api import InvokeCall, LambdaApi
+from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared, Write
 from microfaas.gateway.reply import Clock, Reply, headers
 from microfaas.gateway.sigv4 import Signable
 from microfaas.gateway.tls import Certificate
@@ -133,25 +133,41 @@ class Gateway:
         )
         invoke = "/2015-03-31/functions/{name}/invocations"
         invoke_async = "/2014-11-13/functions/{name}/invoke-async"
+        stream = "/2021-11-15/functions/{name}/response-streaming-invocations"
         for slash in ("", "/"):  # older SDKs send the slash
             app.router.add_post(invoke + slash, self._invoke)
             app.router.add_post(invoke_async + slash, self._invoke_async)
+            app.router.add_post(stream + slash, self._stream)
         app.router.add_get("/_microfaas/v1/functions", self._functions)
         app.router.add_get("/_microfaas/v1/health", self._health)
         app.on_response_prepare.append(_drop_server_header)
         return app
 
     async def _invoke(self, request: web.Request) -> web.StreamResponse:
-        fields = request.headers
-        call = InvokeCall(
-            _raw_name(request),
-            request.query.get("Qualifier", ""),
-            fields.get("X-Amz-Invocation-Type", ""),
-            fields.get("X-Amz-Log-Type", ""),
-            fields.get("X-Amz-Client-Context", ""),
-            fields.get("X-Amzn-Trace-Id", ""),
-        )
-        return self._respond(await self._run(call, request))
+        return self._respond(await self._run(_call(request), request))
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        prepared, body = await self._admit(_call(request), request)
+        response: web.StreamResponse | None = None
+
+        async def begin(reply: Reply) -> Write:
+            nonlocal response
+            response = web.StreamResponse(status=reply.status)
+            _set_headers(response, f"Date: {self._clock.date()}\r\n{reply.headers}")
+            await response.prepare(request)
+            return response.write
+
+        try:
+            reply = await self._lambda_api.stream(prepared, body, begin)
+        except Exception:
+            # The head is sent already: the connection ends where the result does.
+            if request.transport is not None:
+                request.transport.abort()
+            raise
+        if response is None:
+            return self._respond(reply)
+        await response.write_eof()
+        return response
 
     async def _invoke_async(self, request: web.Request) -> web.StreamResponse:
         call = InvokeCall(_raw_name(request), invocation_type="Event")
@@ -161,11 +177,17 @@ class Gateway:
         return self._respond(reply)
 
     async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
+        return await self._lambda_api.invoke(*await self._admit(call, request))
+
+    async def _admit(
+        self, call: InvokeCall, request: web.Request
+    ) -> tuple[Prepared | InvalidRequest, bytes]:
+        """What is called, with what, by somebody who may. Raises AccessRefused and more."""
         key = await self._identify(request)
         prepared = self._lambda_api.prepare(call)
         if self._guard is not None and key is not None:
             self._guard.permit_invoke(key, prepared)
-        return await self._lambda_api.invoke(prepared, await self._body(request))
+        return prepared, await self._body(request)
 
     async def _functions(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "ListFunctions")
@@ -235,10 +257,26 @@ class Gateway:
     def _respond(self, reply: Reply) -> web.Response:
         response = web.Response(status=reply.status, body=reply.body or None)
         response.headers.clear()
-        for line in headers(reply, self._clock.date()).split("\r\n")[:-1]:
-            name, _, value = line.partition(": ")
-            response.headers[name] = value
+        _set_headers(response, headers(reply, self._clock.date()))
         return response
+
+
+def _set_headers(response: web.StreamResponse, lines: str) -> None:
+    for line in lines.split("\r\n")[:-1]:
+        name, _, value = line.partition(": ")
+        response.headers[name] = value
+
+
+def _call(request: web.Request) -> InvokeCall:
+    fields = request.headers
+    return InvokeCall(
+        _raw_name(request),
+        request.query.get("Qualifier", ""),
+        fields.get("X-Amz-Invocation-Type", ""),
+        fields.get("X-Amz-Log-Type", ""),
+        fields.get("X-Amz-Client-Context", ""),
+        fields.get("X-Amzn-Trace-Id", ""),
+    )
 
 
 def _silent() -> logging.Logger:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import msgspec
 
 from microfaas.errors import InvalidRequest, RequestTooLarge
-from microfaas.gateway import faults, names
+from microfaas.gateway import eventstream, faults, names
 from microfaas.gateway.rates import Rates
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import Invoker, new_request_id
 from microfaas.model import (
     CLIENT_CONTEXT_BYTES_MAX,
     EVENT_BYTES_MAX,
+    LATEST,
     MIB,
     Address,
     Invocation,
@@ -26,12 +27,18 @@ from microfaas.model import (
 )
 
 ASYNC_EVENT_BYTES_MAX = 1 * MIB
+STREAMED_TYPES = ("RequestResponse", "DryRun")
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
 
 # Accepts an event that nobody waits for. Raises TooManyRequests when there is no room.
 Submit = Callable[[Invocation], None]
+
+
+# Writes to a client who waits for more; begun with the head of the reply.
+Write = Callable[[bytes], Awaitable[None]]
+Begin = Callable[[Reply], Awaitable[Write]]
 
 
 class InvokeCall(NamedTuple):
@@ -81,26 +88,63 @@ class LambdaApi:
             # Not raised: it may be kept for long, and would collect a traceback each time.
             return faults.fault(prepared, request_id, self._address)
         try:
-            self._check(body, prepared.kind)
-            self._count(prepared)
-            invocation = Invocation(
-                request_id=request_id,
-                function=prepared.function,
-                event=body,
-                qualifier=prepared.qualifier,
-                client_context=prepared.client_context,
-                trace_id=prepared.trace_id or _new_trace_id(request_id),
-                tail=prepared.tail,
-            )
+            invocation = self._invocation(prepared, body, request_id)
             if prepared.kind == "RequestResponse":
                 return succeeded(await self._invoker.invoke(invocation), invocation)
             return self._accept(invocation, prepared.kind)
         except Exception as error:
             return faults.fault(error, request_id, self._address)
 
+    async def stream(self, prepared: Prepared | InvalidRequest, body: bytes, begin: Begin) -> Reply:
+        """Run it, and write its result as it comes to what `begin` gives for the first reply.
+
+        The reply to a request that got no further than to the gateway; else an empty one.
+        """
+        request_id = new_request_id()
+        write: Write | None = None
+
+        async def on_chunk(payload: bytes) -> None:
+            nonlocal write
+            if write is None:
+                write = await begin(Reply(200, _streamed(invocation), b""))
+            if payload:
+                await write(eventstream.chunk(payload))
+
+        try:
+            if isinstance(prepared, InvalidRequest):
+                raise prepared
+            invocation = self._invocation(prepared, body, request_id)
+            if prepared.kind != "RequestResponse":
+                _check_member(prepared.kind, "invocationType", STREAMED_TYPES)
+                return self._accept(invocation, prepared.kind)
+            outcome = await self._invoker.invoke(invocation, on_chunk)
+        except Exception as error:
+            if write is not None:
+                raise  # it is cut off, which nobody takes for its end
+            return faults.fault(error, request_id, self._address)
+        # What a handler returns at once is one piece.
+        await on_chunk(outcome.payload if outcome.ok else b"")
+        assert write is not None
+        await write(eventstream.complete(outcome, base64.b64encode(outcome.log_tail).decode()))
+        return Reply(200, "", b"")
+
     def fault(self, error: Exception) -> Reply:
         """The reply to a request that got no further than to the gateway."""
         return faults.fault(error, new_request_id(), self._address)
+
+    def _invocation(self, prepared: Prepared, body: bytes, request_id: str) -> Invocation:
+        """Raises InvalidRequest, RequestTooLarge, FunctionNotFound, TooManyRequests."""
+        self._check(body, prepared.kind)
+        self._count(prepared)
+        return Invocation(
+            request_id=request_id,
+            function=prepared.function,
+            event=body,
+            qualifier=prepared.qualifier,
+            client_context=prepared.client_context,
+            trace_id=prepared.trace_id or _new_trace_id(request_id),
+            tail=prepared.tail,
+        )
 
     def _accept(self, invocation: Invocation, kind: str) -> Reply:
         """Event and DryRun: nobody waits for a result."""
@@ -161,6 +205,14 @@ def succeeded(outcome: Outcome, invocation: Invocation) -> Reply:
     if invocation.tail:
         headers += f"X-Amz-Log-Result: {base64.b64encode(outcome.log_tail).decode()}\r\n"
     return Reply(200, headers, outcome.payload)
+
+
+def _streamed(invocation: Invocation) -> str:
+    return (
+        f"{eventstream.CONTENT_TYPE}x-amzn-RequestId: {invocation.request_id}\r\n"
+        f"X-Amz-Executed-Version: {invocation.qualifier or LATEST}\r\n"
+        f"X-Amzn-Trace-Id: {invocation.trace_id}\r\n"
+    )
 
 
 def _new_trace_id(request_id: str) -> str:
