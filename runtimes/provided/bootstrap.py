@@ -1,7 +1,7 @@
 """Entry of the host of custom runtimes: `python -I -S bootstrap.py MSGPACK_DIR`, on fds 3, 4, 5.
 
 Runs on Python 3.9 and newer with the standard library and msgpack. The modules that all forking
-hosts share lie beside this file, or, in a checkout, with the Python host.
+hosts share are mounted beside this file, or, where nothing can be mounted, with the Python host.
 """
 
 import os
@@ -10,8 +10,8 @@ import sys
 
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
-    shown = os.path.isdir(os.path.join(here, "microfaas_host"))
-    shared = here if shown else os.path.join(os.path.dirname(here), "python")
+    mounted = os.path.exists(os.path.join(here, "microfaas_host", "frames.py"))
+    shared = here if mounted else os.path.join(os.path.dirname(here), "python")
     sys.path[:0] = [here, shared, sys.argv[1]]
     import msgpack
     from custom_host.custom import Custom

@@ -123,6 +123,41 @@ def test_a_stream_may_end_in_an_error(world: World) -> None:
     assert instance.receive() == {"kind": "error", "id": "id", "type": "Own", "payload": payload}
 
 
+@pytest.mark.parametrize(
+    ("content_type", "streams"), [("application/json", False), ("application/octet-stream", True)]
+)
+def test_what_announces_an_error_at_its_end_need_not_say_that_it_streams(
+    world: World, content_type: str, streams: bool
+) -> None:
+    """So does aws-lambda-go."""
+    instance, runtime = world.ready()
+    give(instance)
+    runtime.receive()
+    head = (
+        f"POST {RUNTIME}invocation/id/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+        f"Content-Type: {content_type}\r\nTrailer: Lambda-Runtime-Function-Error-Type\r\n\r\n"
+    )
+    runtime.raw(head.encode() + b"3\r\none\r\n0\r\n\r\n")
+    assert runtime.receive()
+    runtime.ask()
+    messages = [instance.receive() for _ in range(2 if streams else 1)]
+    assert b"".join(message["payload"] for message in messages) == b"one"
+    assert messages[-1]["kind"] == "result"
+
+
+def test_a_response_that_does_not_stream_may_end_in_an_error_too(world: World) -> None:
+    instance, runtime = world.ready()
+    give(instance)
+    runtime.receive()
+    head = f"POST {RUNTIME}invocation/id/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailer = b"Lambda-Runtime-Function-Error-Type: Function.Own\r\n"
+    runtime.raw(head.encode() + b"3\r\none\r\n0\r\n" + trailer + b"\r\n")
+    assert runtime.receive()
+    runtime.ask()
+    wanted = {"kind": "error", "id": "id", "type": "Function.Own", "payload": b""}
+    assert instance.receive() == wanted
+
+
 def test_a_response_mode_that_is_unknown_is_refused_and_told(world: World) -> None:
     instance, runtime = world.ready()
     give(instance)

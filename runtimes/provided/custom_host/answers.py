@@ -38,7 +38,10 @@ class Plain(Refusal):
 
 
 class Collected:
-    """Gives a body as a whole to `finish`, or None for one that is larger than Lambda takes."""
+    """Gives a body as a whole to `finish`, or None for one that is larger than Lambda takes.
+
+    What follows the body, its trailers, is given along.
+    """
 
     def __init__(self, finish, length=None, cut=None):
         self._finish = finish
@@ -58,7 +61,7 @@ class Collected:
     def done(self, trailers):
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._finish(None if self._room < 0 else body)
+        self._finish(None if self._room < 0 else body, trailers)
 
     def cut(self):
         if self._cut:

@@ -123,7 +123,7 @@ class ExtensionsApi:
         """The sink of a request for `register`, `next`, `init/error` or `exit/error`."""
         serve = getattr(self, "_" + action)
 
-        def finish(body):
+        def finish(body, trailers):
             try:
                 serve(connection, request.headers, body or b"")
             except Refused as refused:

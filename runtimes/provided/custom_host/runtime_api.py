@@ -79,7 +79,7 @@ class RuntimeApi:
         if refusal:
             return refusal
         mode = request.headers.get("lambda-runtime-function-response-mode", "").lower()
-        if mode == "streaming":
+        if mode == "streaming" or (not mode and _streams_unasked(request)):
             self.state = RESPONDING
             return _Stream(self, connection, self._id, request.headers.get("content-type"))
         if mode not in ("", "buffered"):
@@ -88,7 +88,11 @@ class RuntimeApi:
             return Refusal(connection, 400, "InvalidFunctionResponseMode", message)
         self.state = RESPONDING
         length = request.body.length if request.body else None
-        return Collected(lambda body: self._responded(connection, body), length, self.truncated)
+        return Collected(
+            lambda body, trailers: self._responded(connection, body, trailers),
+            length,
+            self.truncated,
+        )
 
     def open_error(self, connection, request, request_id):
         refusal = self._refusal(connection, request_id, FAILING)
@@ -96,7 +100,9 @@ class RuntimeApi:
             return refusal
         self.state = FAILING
         given = request.headers.get(_TYPE_HEADER, "")
-        return Collected(lambda body: self._failed(connection, given, body), None, self.truncated)
+        return Collected(
+            lambda body, _: self._failed(connection, given, body), None, self.truncated
+        )
 
     def open_init_error(self, connection, request):
         if self.state != STARTED:
@@ -108,7 +114,7 @@ class RuntimeApi:
             )
         self.state = INIT_ERROR
         given = request.headers.get(_TYPE_HEADER, "")
-        return Collected(lambda body: self._failed_to_load(connection, given, body))
+        return Collected(lambda body, _: self._failed_to_load(connection, given, body))
 
     def respond(self, message):
         """The outcome is known."""
@@ -127,7 +133,7 @@ class RuntimeApi:
             return Refusal(connection, 403, "InvalidStateTransition", words)
         return None
 
-    def _responded(self, connection, body):
+    def _responded(self, connection, body, trailers):
         if body is None:
             words = f"Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
             connection.reply(413, fault("RequestEntityTooLarge", words))
@@ -137,7 +143,7 @@ class RuntimeApi:
                 f"({RESPONSE_BYTES_MAX} bytes).",
             )
             return
-        self.respond({"kind": "result", "id": self._id, "payload": body})
+        self.respond(_outcome(self._id, body, trailers))
         connection.reply(202, ACCEPTED)
 
     def _failed(self, connection, given, body):
@@ -173,12 +179,7 @@ class _Stream:
     def done(self, trailers):
         if not self._begun:
             self.take(b"")  # what type it is must be known all the same
-        given = trailers.get(_TYPE_HEADER)
-        if given is None:
-            self._api.respond({"kind": "result", "id": self._id, "payload": b""})
-        else:
-            body = _unpacked(trailers.get("lambda-runtime-function-error-body", ""))
-            self._api.respond(_error(self._id, error_type(given, body), body))
+        self._api.respond(_outcome(self._id, b"", trailers))
         self._connection.reply(202, ACCEPTED)
 
     def cut(self):
@@ -207,6 +208,22 @@ def _plain(text):
 
 def _one_line(data):
     return data.replace(b"\r", b" ").replace(b"\n", b" ").replace(b"\0", b" ")
+
+
+def _streams_unasked(request):
+    """aws-lambda-go announces trailers for errors always, and streams what is not JSON."""
+    headers = request.headers
+    is_json = headers.get("content-type", "").startswith("application/json")
+    return _TYPE_HEADER in headers.get("trailer", "").lower() and not is_json
+
+
+def _outcome(request_id, payload, trailers):
+    """A result, unless what follows it says that it has failed half way."""
+    given = trailers.get(_TYPE_HEADER)
+    if given is None:
+        return {"kind": "result", "id": request_id, "payload": payload}
+    body = _unpacked(trailers.get("lambda-runtime-function-error-body", ""))
+    return _error(request_id, error_type(given, body), body)
 
 
 def _error(request_id, kind, payload):

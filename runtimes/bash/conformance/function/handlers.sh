@@ -11,20 +11,24 @@ field() {
 
 # unescaped JSON_STRING: the text of it. JSON writes what is beyond 16 bits as a pair.
 unescaped() {
-    local LC_ALL=C.UTF-8 text=${1#\"} made='' high low
+    local LC_ALL=C.UTF-8 text=${1#\"} made='' char high low
+    local pair='^([^\\]*)\\u(d[89ab]..)\\u(d[c-f]..)(.*)$' one='^([^\\]*)\\(u....|.)(.*)$'
     text=${text%\"}
-    while [[ $text =~ ^([^\\]*)\\u(d[89ab]..)\\u(d[c-f]..)(.*)$ || $text =~ ^([^\\]*)(\\u....|\\.)(.*)$ ]]; do
-        made+=${BASH_REMATCH[1]}
-        if [[ ${#BASH_REMATCH[@]} -eq 5 ]]; then
+    while :; do
+        if [[ $text =~ $pair ]]; then
             high=$((16#${BASH_REMATCH[2]} & 0x3ff)) low=$((16#${BASH_REMATCH[3]} & 0x3ff))
-            printf -v high '\\U%08x' $((0x10000 + (high << 10) + low))
-            printf -v high "$high"
-            text=${BASH_REMATCH[4]}
+            printf -v char '\\U%08x' $((0x10000 + (high << 10) + low))
+        elif [[ $text =~ $one ]]; then
+            char=\\${BASH_REMATCH[2]}
         else
-            printf -v high %b "${BASH_REMATCH[2]}"
-            text=${BASH_REMATCH[3]}
+            break
         fi
-        made+=$high
+        made+=${BASH_REMATCH[1]}
+        text=${BASH_REMATCH[-1]}
+        case $char in
+        '\"' | '\/') made+=${char:1} ;;
+        *) printf -v char %b "$char" && made+=$char ;;
+        esac
     done
     printf %s "$made$text"
 }
