@@ -51,6 +51,9 @@ class Group(Protocol):
     def cpu_us(self) -> int:
         """CPU time of all members so far, microseconds."""
 
+    def freeze(self, frozen: bool) -> None:
+        """Have no member run until it is thawed; killing thaws. Nothing where it cannot be had."""
+
     def pids(self) -> list[int]:
         """Its members."""
 
@@ -76,6 +79,7 @@ class Driver(Family, Protocol):
 
     name: str
     weighs_io: bool
+    freezes: bool
 
     @property
     def directories(self) -> list[str]:
@@ -111,6 +115,9 @@ class NoGroup:
     def cpu_us(self) -> int:
         return 0
 
+    def freeze(self, frozen: bool) -> None:
+        """Nobody could."""
+
     def pids(self) -> list[int]:
         return []
 
@@ -129,6 +136,7 @@ class NoDriver:
 
     name = "none"
     weighs_io = False
+    freezes = False
     directories: list[str] = []  # noqa: RUF012  # never written
 
     def family(self, name: str, cpu_weight: int) -> Family:

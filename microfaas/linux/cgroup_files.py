@@ -58,6 +58,12 @@ def kill(directory: str) -> None:
             process.kill_pid(pid)
 
 
+def freeze_v1(directory: str, frozen: bool) -> None:
+    """Freeze or thaw a group of v1's freezer; a directory of another hierarchy has no such file."""
+    with contextlib.suppress(FileNotFoundError):
+        write(f"{directory}/freezer.state", "FROZEN" if frozen else "THAWED")
+
+
 def remove(directory: str) -> bool:
     """rmdir; True when the directory is gone."""
     try:
@@ -90,4 +96,5 @@ def _empty_and_remove(directory: str) -> None:
     while not remove(directory) and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             kill(directory)
+            freeze_v1(directory, frozen=False)
         time.sleep(0.002)

@@ -17,6 +17,7 @@ CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 # Not everywhere: it needs a scheduler of disks that knows weights.
 IO, IO_WEIGHT = "blkio", "blkio.bfq.weight"
 IO_WEIGHT_MAX = 1000
+FREEZER = "freezer"
 CPU_PERIOD_US = 100_000
 NUMBER_BYTES_MAX = 32
 
@@ -30,7 +31,7 @@ def mounts() -> dict[str, str]:
     found = {}
     for line in files.read("/proc/mounts").splitlines():
         _, target, kind, options, *_ = line.split(" ")
-        for name in (*CONTROLLERS, IO) if kind == "cgroup" else ():
+        for name in (*CONTROLLERS, IO, FREEZER) if kind == "cgroup" else ():
             if name in options.split(",") and name in own:
                 directory = target + own[name].rstrip("/")
                 # Inside a container the path may be that of the host: then the mount is the root.
@@ -101,6 +102,10 @@ class GroupV1:
     def cpu_us(self) -> int:
         return int(os.pread(self._cpu, NUMBER_BYTES_MAX, 0)) // 1000
 
+    def freeze(self, frozen: bool) -> None:
+        if FREEZER in self._directories:
+            files.freeze_v1(self._directories[FREEZER], frozen)
+
     def pids(self) -> list[int]:
         return files.pids(self._directories["pids"])
 
@@ -114,6 +119,8 @@ class GroupV1:
             # No new member may appear while the list is walked.
             files.write(f"{self._directories['pids']}/pids.max", "0")
             files.kill(self._directories["pids"])
+            # What is frozen dies only now.
+            self.freeze(False)
 
     def remove(self) -> bool:
         gone = [files.remove(directory) for directory in self._distinct]
@@ -160,6 +167,7 @@ class DriverV1(FamilyV1):
             unused = self._roots.pop(IO)
             if unused not in self._roots.values():
                 files.remove(unused)
+        self.freezes = FREEZER in self._roots
         # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
         # them together would get what one gets.
         files.write(f"{self._roots['cpu']}/cpu.shares", str(1024 * (os.cpu_count() or 1)))
@@ -168,7 +176,9 @@ class DriverV1(FamilyV1):
 
     @property
     def directories(self) -> list[str]:
-        return list(dict.fromkeys(self._roots.values()))
+        # What is frozen can be swept from the others only when it is thawed.
+        roots = sorted(self._roots.items(), key=lambda row: row[0] != FREEZER)
+        return list(dict.fromkeys(root for _, root in roots))
 
     def family(self, name: str, cpu_weight: int) -> Family:
         """Only where there are weights: another level in the others would cost and mean nothing."""

@@ -16,6 +16,7 @@ from microfaas.linux.cgroup import Family, Group, GroupLimits
 CONTROLLERS = ("memory", "pids", "cpu")
 IO, IO_WEIGHT = "io", "io.weight"
 CPU_PERIOD_US = 100_000
+FREEZE = "cgroup.freeze"
 STAT_BYTES_MAX = 4096
 ROOT = "/sys/fs/cgroup"
 SUPERVISOR = "supervisor"
@@ -110,6 +111,10 @@ class GroupV2:
     def cpu_us(self) -> int:
         return files.field(os.pread(self._cpu, STAT_BYTES_MAX, 0).decode(), "usage_usec")
 
+    def freeze(self, frozen: bool) -> None:
+        with contextlib.suppress(FileNotFoundError):  # before Linux 5.2
+            self._write(FREEZE, str(int(frozen)))
+
     def pids(self) -> list[int]:
         return files.pids(self._directory)
 
@@ -160,6 +165,7 @@ class DriverV2(FamilyV2):
         os.makedirs(self._root, exist_ok=True)
         _hand_down(self._root)
         self.weighs_io = os.path.exists(f"{self._root}/{IO_WEIGHT}")
+        self.freezes = os.path.exists(f"{self._root}/{FREEZE}")
         # As a whole, functions weigh as many ordinary processes as there are CPUs; else all of
         # them together would get what one gets.
         files.write(f"{self._root}/cpu.weight", str(min(10000, 100 * (os.cpu_count() or 1))))

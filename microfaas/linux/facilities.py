@@ -18,6 +18,7 @@ _DELEGATE = (
     "systemd-run --user --scope -p Delegate=yes microfaas run, or Delegate=yes in the service, "
     "or run it as root"
 )
+_FREEZER = "the kernel needs CONFIG_CGROUP_FREEZER, or cgroup v2"
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _SYSTEM_CALLS = "apt-get install libseccomp2; the kernel needs CONFIG_SECCOMP_FILTER"
 _LANDLOCK = "boot Linux 5.13 or newer with landlock in lsm=, as most distributions do"
@@ -50,6 +51,7 @@ def _limits(found: Isolation, driver: Driver, why: str) -> Iterator[Facility]:
     if isinstance(driver, NoDriver):
         yield _weak("memory", "sampled", "psutil, ten times a second", why, _DELEGATE, limit=True)
         yield _weak("cpu", "off", "", why, _DELEGATE, limit=True)
+        yield _weak("rest between calls", "off", "", why, _DELEGATE)
         yield _processes(found, why)
         yield Facility(name="time", state="enforced", how="process tree is killed", limit=True)
         yield files
@@ -62,6 +64,12 @@ def _limits(found: Isolation, driver: Driver, why: str) -> Iterator[Facility]:
         ("time", "all members are killed"),
     ):
         yield Facility(name=name, state="enforced", how=f"{how}: {by}", limit=True)
+    if driver.freezes:
+        yield Facility(
+            name="rest between calls", state="enforced", how=f"{how}: frozen after half a second"
+        )
+    else:
+        yield _weak("rest between calls", "off", "", "there is no freezer here", _FREEZER)
     if driver.weighs_io:
         yield Facility(name="disk share", state="enforced", how=f"{how}: io weight")
     yield files

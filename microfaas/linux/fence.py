@@ -44,6 +44,7 @@ def confine(fence: Fence, joins: list[int], owner: tuple[int, int]) -> None:
         users.map_one(users.open_process(), *owner)
     for fd in joins:
         os.write(fd, b"0")
+        os.close(fd)  # what stays open counts, when open files are limited
     limits.offer_to_oom_killer()
     if fence.root is not None:
         sys.unshare(sys.CLONE_NEWCGROUP)

@@ -42,8 +42,12 @@ def main(argv: list[str]) -> None:
     supervisor = socket.socket(fileno=int(argv[0]))
     # Functions must not have it: it tells of all of them, and whoever holds it is believed.
     supervisor.set_inheritable(False)
-    Nursery(supervisor).serve()
+    nursery = Nursery(supervisor)
+    nursery.serve()
+    nursery.kill_all()
+    # What is frozen dies of that only when its group is swept.
     cgroup_files.sweep(argv[1:])
+    nursery.wait_all()
 
 
 class Nursery:
@@ -63,7 +67,6 @@ class Nursery:
                 if fd in self._pids:
                     self._reap(fd)
                 elif not self._answer():
-                    self._kill_all()
                     return
 
     def _answer(self) -> bool:
@@ -160,9 +163,11 @@ class Nursery:
         with contextlib.suppress(ConnectionError):
             socket.send_fds(self._supervisor, [self._encode(answer)], fds or [])
 
-    def _kill_all(self) -> None:
+    def kill_all(self) -> None:
         for pidfd in self._pids:
             process.kill(pidfd)
+
+    def wait_all(self) -> None:
         for pid in self._pids.values():
             os.waitpid(pid, 0)
 

@@ -67,6 +67,8 @@ class Instance:
         its reply before the books are made up.
         """
         timeout_s = self.version.function.limits.timeout_s
+        if self.sandbox.frozen:
+            self.sandbox.thaw()
         self._output.begin(invocation.request_id, self.version.number, invocation.tail)
         started = time.monotonic()
         self._deadline = started + timeout_s

@@ -162,6 +162,12 @@ class Pool:
             self.starting += 1
             self._tasks.create_task(self._start())
 
+    def freeze(self, before: float) -> None:
+        """Stop what instances idle since before that time do in the background."""
+        for instance in self.idle:
+            if instance.idle_since < before and not instance.sandbox.frozen:
+                instance.sandbox.freeze()
+
     def retire(self, before: float) -> None:
         """End instances idle since before that time; and the zygote, if nothing has used it."""
         for instance in [i for i in self.idle if i.idle_since < before or not i.alive]:

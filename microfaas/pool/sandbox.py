@@ -30,6 +30,7 @@ class Sandbox:
         self._shared_bytes = shared_bytes
         self._sampled_peak = 0
         self.over_memory = False
+        self.frozen = False
 
     @property
     def sampled(self) -> bool:
@@ -67,6 +68,17 @@ class Sandbox:
 
     def out_of_memory(self) -> bool:
         return self.over_memory or any(group.out_of_memory() for group in self._groups)
+
+    def freeze(self) -> None:
+        """Let nothing of it run between two invocations, as in Lambda."""
+        for group in self._groups:
+            group.freeze(True)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        for group in self._groups:
+            group.freeze(False)
+        self.frozen = False
 
     def kill(self) -> None:
         """SIGKILL the process, its children, and what they detached. Safe to repeat."""

@@ -16,6 +16,9 @@ from microfaas.pool.site import Site
 # How often idle instances are looked at; and, while something is dying, its remains.
 TICK_S = 0.5
 REAP_S = 0.01
+# How long an instance may go on by itself after an invocation: to freeze it at once, and thaw it
+# for the next, would cost busy ones more than it gives.
+FREEZE_S = 0.5
 # Where memory can only be sampled: how often.
 SAMPLE_S = 0.1
 
@@ -105,6 +108,7 @@ class Supervisor:
             pool.expire(now)
             pool.retire(now - pool.version.function.limits.idle_s_max)
             pool.renew()
+            pool.freeze(now - FREEZE_S)
             for instance in pool.busy:
                 instance.show_start()
                 if instance.sandbox.sampled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,57 @@ def test_once_the_joins_are_closed_there_are_none(world: World) -> None:
     assert group.join_fds
     group.close_joins()
     assert group.join_fds == []
+
+
+def test_what_is_frozen_does_nothing_until_it_is_thawed(world: World) -> None:
+    assert world.driver.freezes
+    group = world.group()
+    member = world.start(group, "say('ready'); sys.stdin.readline(); say('ran')")
+    said(member)
+    group.freeze(True)
+    assert member.stdin is not None
+    assert member.stdout is not None
+    member.stdin.write("go\n")
+    member.stdin.flush()
+    assert select.select([member.stdout], [], [], 0.3)[0] == []
+    group.freeze(False)
+    assert said(member) == "ran"
+
+
+def test_what_is_frozen_can_be_killed(world: World) -> None:
+    group = world.group()
+    member = world.start(group, HOLD)
+    said(member)
+    group.freeze(True)
+    group.kill()
+    assert member.wait() == -signal.SIGKILL
+
+
+def test_a_frozen_group_is_swept(world: World) -> None:
+    group = world.group()
+    member = world.start(group, HOLD)
+    said(member)
+    group.freeze(True)
+    world.driver.sweep()
+    assert member.wait() == -signal.SIGKILL
+    assert gone(world.driver)
+
+
+def test_a_process_can_be_taken_over_from_another_group(world: World) -> None:
+    first = world.group()
+    member = world.start(first, HOLD)
+    said(member)
+    second = world.driver.create("two", GroupLimits())
+    second.take_in(member.pid)
+    assert (first.pids(), second.pids()) == ([], [member.pid])
+
+
+def test_a_process_that_is_gone_is_taken_over_by_nobody(world: World) -> None:
+    group = world.group()
+    member = world.start(group, "pass")
+    member.wait()
+    group.take_in(member.pid)
+    assert group.pids() == []
 
 
 def test_what_takes_too_much_memory_is_killed(world: World) -> None:
