@@ -45,7 +45,8 @@ final class EventNames {
 
     // The S3 event's classes can only be made with all their values.
     static boolean takesArguments(Class<?> type) {
-        return isEvent(type) && (type.getName().contains("S3EventNotification") || type.getSimpleName().equals("S3Event"));
+        boolean ofS3 = type.getName().contains("S3EventNotification") || type.getSimpleName().equals("S3Event");
+        return ofS3 && isEvent(type);
     }
 
     static String inJson(Class<?> type, String property) {

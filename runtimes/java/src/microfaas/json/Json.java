@@ -1,4 +1,4 @@
-// JSON and Java objects, with the rules of Lambda's own runtime: see ../../../README.md.
+// JSON and Java objects, by the rules of Lambda's own runtime: see README.md.
 package microfaas.json;
 
 import java.io.IOException;

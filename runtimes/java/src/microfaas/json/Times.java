@@ -77,7 +77,9 @@ final class Times {
         }
         TemporalAccessor read = DateTimeFormatter.ISO_DATE_TIME.parseBest(
                 withColon(text), ZonedDateTime::from, LocalDateTime::from);
-        return read instanceof ZonedDateTime zoned ? zoned.toInstant() : ((LocalDateTime) read).toInstant(ZoneOffset.UTC);
+        return read instanceof ZonedDateTime zoned
+                ? zoned.toInstant()
+                : ((LocalDateTime) read).toInstant(ZoneOffset.UTC);
     }
 
     private static Object at(Instant moment, Class<?> type) {
@@ -140,7 +142,10 @@ final class Times {
         } else if (type == LocalTime.class) {
             return (out, value) -> numbers(out, null, (LocalTime) value);
         } else if (type == LocalDateTime.class) {
-            return (out, value) -> numbers(out, ((LocalDateTime) value).toLocalDate(), ((LocalDateTime) value).toLocalTime());
+            return (out, value) -> {
+                LocalDateTime both = (LocalDateTime) value;
+                numbers(out, both.toLocalDate(), both.toLocalTime());
+            };
         } else if (type == YearMonth.class) {
             return (out, value) -> array(out, ((YearMonth) value).getYear(), ((YearMonth) value).getMonthValue());
         }
