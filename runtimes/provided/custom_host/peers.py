@@ -5,8 +5,9 @@ share, and at the least other instances of the same function, which have the sam
 reaches it could take an instance's event or answer in its place. So for each connection, before a
 byte of it is looked at, the kernel is asked:
 
-1. `/proc/net/tcp` has the peer's socket by the two addresses, with its inode and its user. Another
-   user's is refused at once.
+1. The peer's socket is looked up by the two addresses, which gives its inode and its user; another
+   user's is refused at once. `sock_diag` does that in microseconds. Where a sandbox does not let
+   this process ask it, `/proc/net/tcp` says the same, for which the kernel walks its whole table.
 2. A process below this one must hold that socket. This process is a subreaper, so whatever its
    children start stays below it, also when a parent in between is gone; and nobody else can get
    there. Descent is walked down by the lists of children, which the kernel may leave incomplete
@@ -28,8 +29,22 @@ bytes.
 """
 
 import os
+import socket
 import struct
 
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLM_F_REQUEST = 1
+_ALL_STATES = 0xFFFFFFFF
+_NO_COOKIE = b"\xff" * 8
+_HEADER = struct.Struct("=IHHII")
+_ERROR = struct.Struct("=i")
+_DIAG_REQUEST = struct.Struct("=BBBxI")
+# Ports, addresses (with room for IPv6), interface, cookie.
+_DIAG_ADDRESSES = struct.Struct("!HH16s16sI8s")
+# In the answer: a state, timers and the addresses, three numbers, then user and inode.
+_DIAG_OWNER = struct.Struct("=II")
+_DIAG_OWNER_AT = 4 + _DIAG_ADDRESSES.size + 12
 _ESTABLISHED = 1
 _TCP_INFO = 11
 _SOL_TCP = 6
@@ -38,11 +53,18 @@ _SOL_TCP = 6
 def is_ours(connection, listener_port):
     """Whether a process that this one has started is at the other end."""
     try:
-        address, port = connection.getpeername()
+        local = connection.getpeername()
     except OSError:
         return False  # it is gone already
-    inode = _inode(_table_key(address, port), _table_key("127.0.0.1", listener_port))
-    if inode is None:
+    remote = ("127.0.0.1", listener_port)
+    try:
+        found = _by_diag(local, remote)
+    except OSError:
+        found = _by_table(local, remote)
+    if found is None:
+        return False
+    user, inode = found
+    if user != os.geteuid() or not inode:
         return False
     target = f"socket:[{inode}]"
     if not (_below(os.getpid(), target) or _anywhere(target)):
@@ -50,22 +72,46 @@ def is_ours(connection, listener_port):
     return connection.getsockopt(_SOL_TCP, _TCP_INFO, 1)[0] == _ESTABLISHED
 
 
-def _table_key(address, port):
-    """An address as the kernel's table writes it."""
-    (number,) = struct.unpack("=I", bytes(map(int, address.split("."))))
-    return b"%08X:%04X" % (number, port)
+def _by_diag(local, remote):
+    """User and inode of the socket with these addresses. Raises OSError where one may not ask."""
+    addresses = _DIAG_ADDRESSES.pack(
+        local[1], remote[1], _packed(local[0]), _packed(remote[0]), 0, _NO_COOKIE
+    )
+    request = _DIAG_REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, _ALL_STATES) + addresses
+    size = _HEADER.size + len(request)
+    header = _HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(header + request)
+        answer = kernel.recv(1024)
+    if _HEADER.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:
+        # It is not there, or the kernel was built without: the table knows.
+        number = -_ERROR.unpack_from(answer, _HEADER.size)[0]
+        raise OSError(number, os.strerror(number))
+    state = answer[_HEADER.size + 1]
+    user, inode = _DIAG_OWNER.unpack_from(answer, _HEADER.size + _DIAG_OWNER_AT)
+    # Where there is none with both addresses, the kernel tells who listens on the one.
+    return (user, inode) if state == _ESTABLISHED else None
 
 
-def _inode(local, remote):
-    """The inode of this user's socket with these addresses."""
+def _by_table(local, remote):
+    """The same, from the table."""
     with open("/proc/self/net/tcp", "rb", buffering=0) as file:
         table = file.readall()
-    at = table.find(b": " + local + b" " + remote + b" ")
+    at = table.find(b": %s %s " % (_table_key(*local), _table_key(*remote)))
     if at < 0:
         return None
     fields = table[at : table.index(b"\n", at)].split()
-    user, inode = int(fields[7]), int(fields[9])
-    return inode if user == os.geteuid() and inode else None
+    return int(fields[7]), int(fields[9])
+
+
+def _packed(address):
+    return bytes(map(int, address.split(".")))
+
+
+def _table_key(address, port):
+    """An address as the kernel's table writes it."""
+    (number,) = struct.unpack("=I", _packed(address))
+    return b"%08X:%04X" % (number, port)
 
 
 def _below(pid, target):
