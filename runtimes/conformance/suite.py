@@ -28,16 +28,18 @@ ERROR_FIELDS: dict[str, tuple[set[str], set[str]]] = {
 _MORE_FIELDS: tuple[set[str], set[str]] = (set(), {"requestId", "stackTrace", "trace", "cause"})
 MEMORY_MB = 512
 CONCURRENCY_MAX = 4
+# Where a test looks at what an instance keeps, there must be no other that stands ready.
+ALONE = "concurrency_max = 1"
 # The function `cases` again, each under the settings that a test needs.
 CASES: dict[str, str] = {
     "cases": 'environment = { COLOUR = "blue", TEXT = "\\u00e4 \\"quoted\\"" }',
     "brief": "timeout_s = 1",
     "hungry": "memory_mb = 256",
-    "counting": "",
-    "exiting": "",
+    "counting": ALONE,
+    "exiting": ALONE,
     "several": f"concurrency_max = {CONCURRENCY_MAX}",
-    "ticking": "",
-    "writing": "",
+    "ticking": ALONE,
+    "writing": ALONE,
 }
 
 
