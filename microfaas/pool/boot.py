@@ -19,7 +19,7 @@ from microfaas.wire.frames import Message
 
 async def start_zygote(site: Site, version: Version, reaper: Reaper) -> Zygote:
     """Launch, boot and load. Raises InitFailed for the function, MachineError for the rest."""
-    bare = site.runtime(version.function).manifest.snapshot == "off"
+    bare = site.runtime(version).manifest.snapshot == "off"
     wanted = "off" if bare else version.function.snapshot
     zygote, loaded = await _start(site, version, wanted, reaper)
     if wanted == "auto" and not loaded["forkable"]:
@@ -50,13 +50,13 @@ async def _launch(site: Site, version: Version) -> Zygote:
     name = uuid.uuid4().hex[:8]
     function = version.function
     await asyncio.to_thread(site.supplies.verify, version)
-    group = site.group(f"zygote-{name}", version)
+    group = site.lodging.group(f"zygote-{name}", version)
     started = await start(site.launcher, site.launch_zygote(version), group, control=True)
     assert started.control is not None
     output = Output(
         started.log_read, site.log_of(function.name), name, function.limits.output_mb_max * MIB
     )
-    output.note(site.init_start(function))
+    output.note(site.init_start(version))
     return Zygote(
         site=site,
         version=version,

@@ -103,12 +103,12 @@ class Direct:
     def _adopt(self, spare: Spare, name: str) -> Instance:
         """The spare as an instance, in a cgroup of the function's family."""
         shared_bytes = spare.group.memory_bytes()
-        group = self._site.group(name, self._version, shared_bytes)
+        group = self._site.lodging.group(name, self._version, shared_bytes)
         group.close_joins()
         sandbox = Sandbox(group, spare.process.pid, spare.process.pidfd, shared_bytes, spare.group)
         # Moving waits for the kernel for some milliseconds, and the call does not need it.
         self._tasks.create_task(asyncio.to_thread(sandbox.move_in))
-        free = lambda _: self._site.free_spare_user(spare.user)  # noqa: E731
+        free = lambda _: self._site.lodging.free_spare_user(spare.user)  # noqa: E731
         return self._instance(
             name, sandbox, spare.channel, spare.log_read, spare.process.exited, free
         )
@@ -116,20 +116,20 @@ class Direct:
     async def _start(self, name: str, variables: dict[str, str], reaper: Reaper) -> Instance:
         """One that is started for this version."""
         site, version = self._site, self._version
-        private = site.private_tmp(name)
+        private = site.lodging.private_tmp(name)
         try:
-            group = site.group(name, version)
+            group = site.lodging.group(name, version)
             launch = site.launch_instance(version, {**variables, **private})
             started = await start(site.launcher, launch, group, control=False)
         except BaseException:
-            site.remove_tmp(name)
+            site.lodging.remove_tmp(name)
             raise
         outfit = Outfit(site, version, started.cells)
         sandbox = Sandbox(group, started.process.pid, started.process.pidfd)
 
         def closed(name: str) -> None:
             outfit.close()
-            site.remove_tmp(name)
+            site.lodging.remove_tmp(name)
 
         instance = self._instance(
             name, sandbox, started.channel, started.log_read, started.process.exited, closed
@@ -154,7 +154,7 @@ class Direct:
         function = self._version.function
         log = self._site.log_of(function.name)
         output = Output(log_read, log, name[:8], function.limits.output_mb_max * MIB)
-        output.note(self._site.init_start(function))
+        output.note(self._site.init_start(self._version))
         return Instance(
             name=name,
             version=self._version,

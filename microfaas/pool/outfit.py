@@ -123,4 +123,4 @@ class Outfit:
             self._cell = self._cells.ask(self._request)
 
     def _new_group(self) -> Group:
-        return self._site.group(uuid.uuid4().hex, self._version, self._shared_bytes)
+        return self._site.lodging.group(uuid.uuid4().hex, self._version, self._shared_bytes)

@@ -47,7 +47,7 @@ class Pool:
         self._tasks = tasks
         self._reaper = reaper
         self._shelf = shelf
-        self._forks = site.runtime(version.function).forks
+        self._forks = site.runtime(version).forks
         self._affordable = affordable
         # Who waits, longest first, and until when.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
@@ -85,6 +85,9 @@ class Pool:
             self.starting += 1
             try:
                 self._place(await self._spawn())
+            except (InitFailed, MicrofaasError) as error:
+                self._refuse_waiting(error)
+                raise
             finally:
                 self.starting -= 1
         self.step()
@@ -286,6 +289,9 @@ class Pool:
     def _fail(self, error: Exception) -> None:
         if not self._waiting:
             _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
+        self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: Exception) -> None:
         while self._waiting:
             _, waiter = self._waiting.popleft()
             if not waiter.done():

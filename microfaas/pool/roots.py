@@ -62,6 +62,5 @@ def of_spare(
 
 
 def _runtime(runtime: Runtime) -> list[Bind]:
-    directories = runtime.interpreter.directories
-    binds = [Bind(path, path) for path in directories if not path.startswith("/usr")]
+    binds = [Bind(path, path) for path in runtime.directories if not path.startswith("/usr")]
     return binds + [Bind(source, target) for target, source in runtime.shown.items()]

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from microfaas.errors import MicrofaasError
 from microfaas.pool import plan
+from microfaas.pool.footing import Footing
 from microfaas.pool.reaper import Reaper
-from microfaas.pool.site import Footing, Site
+from microfaas.pool.site import Site
 from microfaas.pool.spare import Spare, start_spare
 
 # How long after one was taken the next is started: the call that took it comes first.

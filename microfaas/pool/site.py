@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -12,8 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from microfaas.errors import MachineError
-from microfaas.linux import users
-from microfaas.linux.cgroup import Driver, Family, Group, GroupLimits, NoDriver
+from microfaas.linux.cgroup import Driver
 from microfaas.linux.fence import Fence
 from microfaas.linux.fitting import Place, fits
 from microfaas.linux.isolation import Isolation
@@ -22,18 +20,18 @@ from microfaas.linux.launcher import Launcher
 from microfaas.linux.namespaces import Root
 from microfaas.linux.warden import CellRequest
 from microfaas.log import LogFile
-from microfaas.model import MEMORY_MB_PER_CPU, MIB, Address, Function, Limits, Version
+from microfaas.model import Address, Function, Limits, Version
 from microfaas.pool import environment, roots
 from microfaas.pool.environment import LAYERS_ROOT, MOUNT_ROOT, TASK_ROOT
+from microfaas.pool.footing import Footing
+from microfaas.pool.lodging import Lodging
 from microfaas.pool.reach import Reach, reach
 from microfaas.runtime import Runtime, Runtimes
-from microfaas.runtime.manifest import LIBRARIES_DIR, RUNTIME_DIR
+from microfaas.runtime.manifest import RUNTIME_DIR
 
-# A cgroup's share of 1024 means one CPU.
-SHARES_PER_CPU = 1024
-# What an instance may at least take on top of the memory it shares with its zygote.
-OWN_BYTES_MIN = 8 * MIB
 TMP = "/tmp"
+# Lambda's name for a program that is to start the runtime.
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 
 
 class Closable(Protocol):
@@ -41,17 +39,6 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Take nothing new."""
-
-
-class Footing(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a spare is settled when it starts: it can become any function that has the same."""
-
-    runtime: str
-    interpreter: str | None
-    memory_mb: int
-    tmp_mb: int
-    files_max: int
-    processes_max: int
 
 
 class Supplies(Protocol):
@@ -90,24 +77,16 @@ class Site:
         self.address = address
         self.log_of = log_of
         self.supplies = supplies
+        self.lodging = Lodging(isolation, driver, data_dir)
         self._isolation = isolation
-        self._driver = driver
-        self._uncounted = isinstance(driver, NoDriver)
         self._runtimes = runtimes
         self._endpoint_port = endpoint_port
-        self._data_dir = data_dir
         self._staging = os.path.join(data_dir, "root")
-        self._tmp = os.path.join(data_dir, "tmp")
-        self._users: dict[str, int] = {}
-        self._families: dict[str, Family] = {}
-        self._spare_users: set[int] = set()
-        shutil.rmtree(self._tmp, ignore_errors=True)
-        for directory in (self._staging, self._tmp):
-            os.makedirs(directory, exist_ok=True)
+        os.makedirs(self._staging, exist_ok=True)
 
     def check(self, function: Function) -> None:
         """Whether it can be run here as it is meant. Raises RuntimeNotFound, MachineError."""
-        self.runtime(function)
+        self._runtimes.runner(function)
         whys = self._isolation.whys
         if function.network.kind != "host" and not self._isolation.networks:
             raise MachineError(
@@ -126,49 +105,15 @@ class Site:
                 "copy what is in them into its code"
             )
 
-    def runtime(self, function: Function) -> Runtime:
-        """What runs the function. Raises RuntimeNotFound, BuildFailed."""
-        return self._runtimes.runner(function)
+    def runtime(self, version: Version) -> Runtime:
+        """What runs the version. Raises RuntimeNotFound, BuildFailed."""
+        wrapped = WRAPPER in version.function.environment or _has_extensions(version.layers_dir)
+        return self._runtimes.runner(version.function, wrapped=wrapped)
 
-    def init_start(self, function: Function) -> str:
+    def init_start(self, version: Version) -> str:
         """Lambda's line for the start of a runtime."""
-        runtime = self.runtime(function)
-        version = runtime.interpreter.version
-        return f"INIT_START Runtime Version: {runtime.manifest.name}:{version}"
-
-    def group(self, name: str, version: Version, shared_bytes: int = 0) -> Group:
-        """A cgroup with the function's limits; memory it shares with its zygote counts."""
-        limits = version.function.limits
-        memory_bytes = max(limits.memory_mb * MIB - shared_bytes, OWN_BYTES_MIN)
-        return self._family(version.function).create(
-            name,
-            GroupLimits(
-                memory_bytes=memory_bytes,
-                swap_bytes=limits.swap_mb * MIB,
-                processes=limits.processes_max,
-                cpu=limits.cpu,
-                cpu_weight=_weight(limits.memory_mb),
-            ),
-        )
-
-    def _family(self, function: Function) -> Family:
-        """A function does not get more of the machine by running more instances than another.
-
-        Each may claim one CPU's worth; one whose instances are larger than that, as much as they.
-        """
-        if function.name not in self._families:
-            weight = max(SHARES_PER_CPU, _weight(function.limits.memory_mb))
-            self._families[function.name] = self._driver.family(f"of-{function.name}", weight)
-        return self._families[function.name]
-
-    def user(self, function: Function) -> int | None:
-        """The uid that the function has to itself, where it has one."""
-        if not self._isolation.users:
-            return None
-        if function.name not in self._users:
-            taken = self._users.values()
-            self._users[function.name] = users.uid_of(function.name, self._data_dir, taken)
-        return self._users[function.name]
+        runtime = self.runtime(version).told
+        return f"INIT_START Runtime Version: {runtime.manifest.name}:{runtime.interpreter.version}"
 
     def reach(self, function: Function) -> Reach | None:
         """The network it has to itself, unless it has the machine's."""
@@ -195,10 +140,10 @@ class Site:
         cells: bool,
     ) -> Launch:
         function = version.function
-        runtime = self.runtime(function)
+        runtime = self.runtime(version)
         real = {} if self._isolation.mounts else self._real_paths(version, runtime)
         network = self.reach(function)
-        user = self.user(function)
+        user = self.lodging.user(function)
         root = None
         if not real:
             root = roots.of_function(
@@ -210,12 +155,9 @@ class Site:
                 secrets=self.supplies.secrets(function),
                 network=network,
             )
-        memory_mb = function.limits.memory_mb
-        host_dir = real.get(RUNTIME_DIR, RUNTIME_DIR)
-        libraries_dir = real.get(LIBRARIES_DIR, LIBRARIES_DIR)
         return Launch(
             ticket=0,
-            argv=runtime.argv(host_dir, libraries_dir, memory_mb),
+            argv=runtime.argv(function.limits.memory_mb, shown=root is not None),
             env={**self.variables(version), **variables},
             cwd=real.get(TASK_ROOT, TASK_ROOT),
             targets=[],
@@ -226,12 +168,12 @@ class Site:
     def variables(self, version: Version) -> dict[str, str]:
         """The environment of all its instances. Raises MachineError."""
         function = version.function
-        runtime = self.runtime(function)
+        runtime = self.runtime(version)
         return environment.variables(
             version,
             self._address(self.reach(function)),
             {
-                **runtime.environment(function.limits.memory_mb),
+                **runtime.environment(function.limits.memory_mb, shown=self._isolation.mounts),
                 **self.supplies.credentials(function),
             },
             secrets=self.supplies.secrets(function),
@@ -246,8 +188,10 @@ class Site:
         files = [secret for secret in function.secrets if not secret.in_environment]
         if function.mounts or function.devices or files:
             return None
-        runtime = self.runtime(function)
-        started_with = environment.of_spare(runtime.environment(function.limits.memory_mb))
+        runtime = self.runtime(version)
+        started_with = environment.of_spare(
+            runtime.environment(function.limits.memory_mb, shown=True)
+        )
         wanted = self.variables(version).items() - started_with.items()
         if any(runtime.boots_with(name) for name, _ in wanted):
             return None
@@ -277,8 +221,8 @@ class Site:
         limits = Limits(files_max=footing.files_max, processes_max=footing.processes_max)
         return Launch(
             ticket=0,
-            argv=runtime.argv(RUNTIME_DIR, LIBRARIES_DIR, footing.memory_mb),
-            env=environment.of_spare(runtime.environment(footing.memory_mb)),
+            argv=runtime.argv(footing.memory_mb, shown=True),
+            env=environment.of_spare(runtime.environment(footing.memory_mb, shown=True)),
             cwd=TASK_ROOT,
             targets=[],
             fence=self._fence(limits, user, root, [TMP], None),
@@ -291,31 +235,6 @@ class Site:
             places.append(Place(version.layers_dir, LAYERS_ROOT))
         return Fit(ticket=0, places=places, user_namespace=self._isolation.own_user_namespace)
 
-    def spare_group(self, name: str, footing: Footing) -> Group:
-        """A cgroup for a spare, with the limits of the function that it will be."""
-        return self._driver.family("spares", SHARES_PER_CPU).create(
-            name,
-            GroupLimits(
-                memory_bytes=footing.memory_mb * MIB,
-                processes=footing.processes_max,
-                cpu_weight=_weight(footing.memory_mb),
-            ),
-        )
-
-    def take_spare_user(self) -> int | None:
-        """A uid for one spare; `free_spare_user` gives it back when its process is gone."""
-        if not self._isolation.users:
-            return None
-        taken = {*self._users.values(), *self._spare_users}
-        # No function can be called so.
-        user = users.uid_of("spare/", self._data_dir, taken)
-        self._spare_users.add(user)
-        return user
-
-    def free_spare_user(self, user: int | None) -> None:
-        if user is not None:
-            self._spare_users.discard(user)
-
     def _fence(
         self,
         limits: Limits,
@@ -326,7 +245,7 @@ class Site:
     ) -> Fence:
         return self._isolation.fence(
             files_max=limits.files_max,
-            processes_max=limits.processes_max if self._uncounted else None,
+            processes_max=limits.processes_max if self.lodging.uncounted else None,
             root=root,
             user=user,
             own_network=network is not None,
@@ -339,26 +258,14 @@ class Site:
 
     def cell(self, version: Version) -> CellRequest | None:
         """The cell that each instance gets; None where there are none."""
-        if not (self._isolation.cells and self.runtime(version.function).forks):
+        if not (self._isolation.cells and self.runtime(version).forks):
             return None
         return CellRequest(version.function.limits.tmp_mb, self.shown_in_tmp(version))
 
-    def private_tmp(self, name: str) -> dict[str, str]:
-        """A TMPDIR for an instance that sees the machine's own /tmp."""
-        if self._isolation.mounts:
-            return {}
-        directory = os.path.join(self._tmp, name)
-        os.mkdir(directory, 0o700)
-        return {"TMPDIR": directory}
-
     def shown_in_tmp(self, version: Version) -> list[str]:
         """What lies below /tmp on this machine and must be seen in spite of a /tmp of one's own."""
-        directories = self.runtime(version.function).interpreter.directories
+        directories = self.runtime(version).directories
         return [directory for directory in directories if directory.startswith("/tmp/")]
-
-    def remove_tmp(self, name: str) -> None:
-        if not self._isolation.mounts:
-            shutil.rmtree(os.path.join(self._tmp, name), ignore_errors=True)
 
     def _address(self, network: Reach | None) -> Address:
         """In a network of its own a function finds the gateway on its loopback."""
@@ -372,20 +279,20 @@ class Site:
             return None
         writable = [f"{MOUNT_ROOT}/{mount.name}" for mount in function.mounts if mount.write]
         wires = network.wires if network else None
-        return self._isolation.warden(self.user(function), wires, writable, cells=cells)
+        return self._isolation.warden(self.lodging.user(function), wires, writable, cells=cells)
 
     def _real_paths(self, version: Version, runtime: Runtime) -> dict[str, str]:
         return {
             TASK_ROOT: version.code_dir,
-            RUNTIME_DIR: runtime.host_dir,
-            LIBRARIES_DIR: runtime.libraries_dir,
+            RUNTIME_DIR: runtime.told.host_dir,
             **{f"{MOUNT_ROOT}/{m.name}": m.source for m in version.function.mounts},
         }
 
 
-def _weight(memory_mb: int) -> int:
-    """As Lambda gives CPU by memory."""
-    return max(2, memory_mb * SHARES_PER_CPU // MEMORY_MB_PER_CPU)
+def _has_extensions(layers_dir: str) -> bool:
+    """Whether layers bring programs that run beside the function."""
+    directory = os.path.join(layers_dir, "extensions")
+    return bool(layers_dir) and os.path.isdir(directory) and bool(os.listdir(directory))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

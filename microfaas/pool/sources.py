@@ -46,6 +46,6 @@ async def start_source(
     site: Site, version: Version, reaper: Reaper, shelf: Shelf, tasks: asyncio.TaskGroup
 ) -> Source:
     """Raises InitFailed for the function, MachineError for the rest."""
-    if site.runtime(version.function).forks:
+    if site.runtime(version).forks:
         return await start_zygote(site, version, reaper)
     return Direct(site, version, shelf, tasks)

@@ -10,11 +10,12 @@ import uuid
 from microfaas.errors import MachineError
 from microfaas.linux.cgroup import Group
 from microfaas.linux.launcher import Process
+from microfaas.pool.footing import Footing
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.sandbox import Sandbox
-from microfaas.pool.site import Footing, Site
+from microfaas.pool.site import Site
 from microfaas.wire.channel import Channel
 
 LAST_WORDS_BYTES = 2000
@@ -60,19 +61,19 @@ class Spare:
             return False
         self.channel.close()
         os.close(self.log_read)
-        self._site.free_spare_user(self.user)
+        self._site.lodging.free_spare_user(self.user)
         return True
 
 
 async def start_spare(site: Site, footing: Footing, reaper: Reaper) -> Spare:
     """Start one, and hear that it runs. Raises MachineError."""
     name = f"spare-{uuid.uuid4().hex[:8]}"
-    user = site.take_spare_user()
+    user = site.lodging.take_spare_user()
     try:
-        group = site.spare_group(name, footing)
+        group = site.lodging.spare_group(name, footing)
         started = await start(site.launcher, site.launch_spare(footing, user), group, control=False)
     except BaseException:
-        site.free_spare_user(user)
+        site.lodging.free_spare_user(user)
         raise
     spare = Spare(site, started.process, started.channel, started.log_read, group, user)
     try:

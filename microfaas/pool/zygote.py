@@ -73,7 +73,7 @@ class Zygote:
         self._sweeping = False
         # Asked once, as a fork is not to wait for it.
         self._tmp_shown = site.shown_in_tmp(version)
-        self._user = site.user(version.function)
+        self._user = site.lodging.user(version.function)
         self._with_code = False
         self._settled: set[int] = set()
         self._shared_bytes = 0
@@ -139,12 +139,12 @@ class Zygote:
         return self.outfit.close() and self.sandbox.close()
 
     async def _fork(self, name: str) -> Instance:
-        environment = self._site.private_tmp(name)
+        environment = self._site.lodging.private_tmp(name)
         environment["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream(self.version, name)
         try:
             berth = await self.outfit.take()
         except BaseException:
-            self._site.remove_tmp(name)
+            self._site.lodging.remove_tmp(name)
             raise
         group = berth.group
         pipes = Pipes(self._user)
@@ -167,7 +167,7 @@ class Zygote:
         except BaseException:
             pipes.close_ours()
             group.remove()
-            self._site.remove_tmp(name)
+            self._site.lodging.remove_tmp(name)
             raise
         finally:
             pipes.close_theirs()
@@ -188,7 +188,7 @@ class Zygote:
                 function.limits.output_mb_max * MIB,
             ),
             exited=fork.exited,
-            on_closed=self._site.remove_tmp,
+            on_closed=self._site.lodging.remove_tmp,
         )
 
     async def _ask(self, request: Message, fds: list[int]) -> _Fork:

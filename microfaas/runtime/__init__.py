@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 
@@ -23,6 +24,11 @@ from microfaas.runtime.manifest import (
     runtimes_dir,
 )
 
+# The runtime of programs that speak the Runtime API, and what it is told to start instead.
+CUSTOM = "provided"
+WRAPPED = "_MICROFAAS_RUNTIME"
+WRAPPER_DIR = "/var/lang/lib/microfaas-wrapper"
+
 __all__ = ["Interpreter", "Manifest", "Runtime", "RuntimeNotFound", "Runtimes"]
 
 
@@ -36,40 +42,74 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     host_dir: str
     libraries_dir: str
     own: bool
+    # The language's own runtime, when this one starts it behind a wrapper or extensions.
+    wraps: Runtime | None = None
 
     @property
     def forks(self) -> bool:
         return self.manifest.kind == "forking"
 
     @property
-    def shown(self) -> dict[str, str]:
-        """The host's directories, by where they are shown in a root of its own."""
-        shares = {f"{RUNTIME_DIR}/{os.path.basename(p)}": p for p in self._shares()}
-        borrows = {f"{LIBRARIES_DIR}/{name}": p for name, p in self._borrows().items()}
-        built = {LIBRARIES_DIR: self.libraries_dir} if self.manifest.build else {}
-        return {RUNTIME_DIR: self.host_dir, **shares, **borrows, **built}
+    def told(self) -> Runtime:
+        """The one that a function's user has asked for."""
+        return self.wraps or self
 
-    def argv(self, host_dir: str, libraries_dir: str, memory_mb: int) -> list[str]:
-        """The command line, for the places where the host will find itself."""
+    @property
+    def shown(self) -> dict[str, str]:
+        """The hosts' directories, by where they are shown in a root of its own."""
+        if self.wraps is None:
+            return self._shown(RUNTIME_DIR, LIBRARIES_DIR)
+        return {
+            **self._shown(WRAPPER_DIR, f"{WRAPPER_DIR}-libraries"),
+            **self.wraps._shown(RUNTIME_DIR, LIBRARIES_DIR),
+        }
+
+    @property
+    def directories(self) -> list[str]:
+        """What the interpreters cannot do without."""
+        wrapped = self.wraps.directories if self.wraps else []
+        return list(dict.fromkeys([*self.interpreter.directories, *wrapped]))
+
+    def argv(self, memory_mb: int, *, shown: bool) -> list[str]:
+        """The command line: for where the hosts are shown, or for where they really are."""
+        if not shown:
+            return self._argv(self.host_dir, self.libraries_dir, memory_mb)
+        if self.wraps is None:
+            return self._argv(RUNTIME_DIR, LIBRARIES_DIR, memory_mb)
+        return self._argv(WRAPPER_DIR, f"{WRAPPER_DIR}-libraries", memory_mb)
+
+    def environment(self, memory_mb: int, *, shown: bool) -> dict[str, str]:
+        values = self._values(memory_mb)
+        variables = {k: v.format_map(values) for k, v in self.manifest.environment.items()}
+        if self.wraps is not None:
+            variables |= self.wraps.environment(memory_mb, shown=shown)
+            # For the host that starts it, which keeps it from the function.
+            variables[WRAPPED] = json.dumps(self.wraps.argv(memory_mb, shown=shown))
+        return variables
+
+    def boots_with(self, variable: str) -> bool:
+        """Whether the interpreter reads this variable only at its start."""
+        return any(re.fullmatch(one, variable) for one in self.manifest.boot_variables)
+
+    def _argv(self, host_dir: str, libraries_dir: str, memory_mb: int) -> list[str]:
         arguments = self.manifest.arguments
         if self.own and self.manifest.arguments_own:
             arguments = self.manifest.arguments_own
         places = {"runtime": host_dir, "libraries": libraries_dir}
         return [self.interpreter.path, *filled(arguments, {**places, **self._values(memory_mb)})]
 
-    def environment(self, memory_mb: int) -> dict[str, str]:
-        values = self._values(memory_mb)
-        return {k: v.format_map(values) for k, v in self.manifest.environment.items()}
-
-    def boots_with(self, variable: str) -> bool:
-        """Whether the interpreter reads this variable only at its start."""
-        return any(re.fullmatch(one, variable) for one in self.manifest.boot_variables)
+    def _shown(self, host_dir: str, libraries_dir: str) -> dict[str, str]:
+        shown = {f"{libraries_dir}/{name}": path for name, path in self._borrows().items()}
+        if self.manifest.build:
+            shown[libraries_dir] = self.libraries_dir
+        return {host_dir: self.host_dir, **self._shares(host_dir), **shown}
 
     def _values(self, memory_mb: int) -> dict[str, str | int]:
         return {"version": self.version, **memory_values(memory_mb)}
 
-    def _shares(self) -> list[str]:
-        return [os.path.normpath(os.path.join(self.host_dir, p)) for p in self.manifest.shares]
+    def _shares(self, host_dir: str) -> dict[str, str]:
+        paths = [os.path.normpath(os.path.join(self.host_dir, p)) for p in self.manifest.shares]
+        return {f"{host_dir}/{os.path.basename(path)}": path for path in paths}
 
     def _borrows(self) -> dict[str, str]:
         return {name: os.path.join(self.libraries_dir, name) for name in self.manifest.borrows}
@@ -106,12 +146,19 @@ class Runtimes:
         known = ", ".join(self.names)
         raise RuntimeNotFound(f'cannot run "{identifier}": runtimes here are {known}')
 
-    def runner(self, function: Function) -> Runtime:
-        """What runs a function, when its code is made: for Go, what runs any program."""
+    def runner(self, function: Function, *, wrapped: bool = False) -> Runtime:
+        """What runs a function, when its code is made: for Go, what runs any program; for one
+        that is `wrapped`, what starts its language's runtime as it starts any program.
+
+        Raises RuntimeNotFound, BuildFailed.
+        """
         manifest, _ = self.manifest(function.runtime)
         if manifest.code is not None:
             return self.find(manifest.code.runs_as)
-        return self.find(function.runtime, function.interpreter)
+        own = self.find(function.runtime, function.interpreter)
+        if not wrapped or manifest.name == CUSTOM:
+            return own
+        return msgspec.structs.replace(self.find(CUSTOM), wraps=own)
 
     def complete(self, function: Function) -> Function:
         """The function, with the language's usual handler when it names none.

@@ -37,9 +37,10 @@ def main():
     task_root = os.environ["LAMBDA_TASK_ROOT"]
     msgpack = _borrow_msgpack(sys.argv[1])
     sys.argv[1:] = []
-    # Python put this file's folder first; the function's own modules come first instead, and
-    # what the platform offers comes last.
-    sys.path[0] = task_root
+    # Python put this file's folder first; the function's own modules come first instead, then its
+    # layers', and what the platform offers comes last.
+    packages = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
+    sys.path[:1] = [task_root, packages, "/opt/python"]
     sys.path.append(here)
     from microfaas_host import frames, python, spare, zygote
 

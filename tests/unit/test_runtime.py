@@ -18,6 +18,7 @@ from microfaas.runtime.building import BuildFailed
 from microfaas.runtime.manifest import Build, Manifest, asked_version, read, read_all, runtimes_dir
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+LIBRARIES = "/var/lang/lib/microfaas"
 REAL = sys._base_executable  # type: ignore[attr-defined]
 
 
@@ -63,11 +64,11 @@ class TestPython:
         assert runtimes.find(f"python{HERE}") == runtimes.find("python")
 
     def test_runs_without_the_packages_of_microfaas(self, runtimes: Runtimes) -> None:
-        assert argv(runtimes.find("python")) == ["-S", "/var/runtime/bootstrap.py", "/libraries"]
+        assert argv(runtimes.find("python")) == ["-S", "/var/runtime/bootstrap.py", LIBRARIES]
 
     def test_of_ones_own_brings_its_packages(self, runtimes: Runtimes) -> None:
         own = runtimes.find("python", sys.executable)
-        assert argv(own) == ["/var/runtime/bootstrap.py", "/libraries"]
+        assert argv(own) == ["/var/runtime/bootstrap.py", LIBRARIES]
 
     def test_of_a_virtual_environment_needs_its_base_as_well(
         self, runtimes: Runtimes, tmp_path: Path
@@ -82,7 +83,7 @@ class TestPython:
             runtimes.find("python3.0", sys.executable)
 
     def test_is_named_in_the_environment(self, runtimes: Runtimes) -> None:
-        environment = runtimes.find("python").environment(128)
+        environment = runtimes.find("python").environment(128, shown=True)
         assert environment["AWS_EXECUTION_ENV"] == f"AWS_Lambda_python{HERE}"
 
     def test_has_what_the_host_imports(self, runtimes: Runtimes) -> None:
@@ -91,7 +92,7 @@ class TestPython:
 
 
 def argv(runtime: Runtime) -> list[str]:
-    made = runtime.argv("/var/runtime", "/libraries", 128)
+    made = runtime.argv(128, shown=True)
     assert made[0] == runtime.interpreter.path
     return made[1:]
 
