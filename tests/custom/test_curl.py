@@ -13,7 +13,9 @@ while :; do
     id=$(grep -Fi Lambda-Runtime-Aws-Request-Id "$headers" | tr -d '[:space:]' | cut -d: -f2)
     rm "$headers"
     case $event in
-    *large*) head -c 2000000 /dev/zero | tr '\\0' x | curl -sS "$api/$id/response" --data-binary @- ;;
+    *large*)
+        head -c 2000000 /dev/zero | tr '\\0' x | curl -sS "$api/$id/response" --data-binary @-
+        ;;
     *fail*) curl -sS "$api/$id/error" -d '{"errorType": "Own", "errorMessage": "no"}' ;;
     *) curl -sS "$api/$id/response" -d "Echoing: $event" ;;
     esac

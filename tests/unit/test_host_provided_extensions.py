@@ -237,7 +237,7 @@ def test_who_hung_up_gets_the_event_when_it_asks_again(world: World) -> None:
 @pytest.mark.parametrize("path", ["init/error", "exit/error"])
 def test_an_extension_that_gives_up_ends_the_start(world: World, path: str) -> None:
     instance, extension = begun(world)
-    identifier = extension.register("watcher").headers["lambda-extension-identifier"]
+    identifier = extension.register("watcher", SHUTDOWN).headers["lambda-extension-identifier"]
     missing = extension.extension("POST", path, identifier)
     assert missing.fault == (403, "Extension.MissingHeader")
     kind = {"Lambda_Extension_Function_Error_Type": "Extension.Own"}
