@@ -197,14 +197,19 @@ def test_while_one_answer_is_being_sent_there_is_no_other(world: World) -> None:
     assert answered.status == 202
 
 
-def test_a_fault_of_the_start_is_told_once_the_runtime_has_ended(world: World) -> None:
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_fault_of_the_start_is_told_once_the_runtime_has_ended(world: World, ends: bool) -> None:
     instance, runtime = world.runtime()
     payload = b'{"errorType": "Own", "errorMessage": "no"}'
     answer = runtime.exchange("POST", RUNTIME + "init/error", {}, payload)
     assert (answer.status, answer.json()) == (202, {"status": "OK"})
+    if ends:
+        runtime.tell("run", "os.write(1, b'last words'), os._exit(3)")
     assert instance.receive() == {"kind": "error", "id": "", "type": "Own", "payload": payload}
     assert instance.ended()
     assert world.status() == 1
+    assert ("last words" in instance.printed()) is ends
+    assert "Traceback" not in instance.printed()
 
 
 def test_a_fault_of_the_start_comes_too_late_after_it(world: World) -> None:

@@ -179,13 +179,10 @@ class Instance:
         if not self._process.ended():
             return
         self._unwatch(self._process)
-        if self._phase == "over":
-            return
+        if self._phase == "over" or (self._phase == "runtime" and self._runtime.init_fault):
+            return  # which is what is waited for
         if self._phase == "busy" and self._runtime.outcome:
             frames.write(self._runtime.outcome)  # it has answered before it ended
-        if self._phase == "runtime" and self._runtime.init_fault:
-            self._give_up(*self._runtime.init_fault)
-            return
         self._shut_down("failure")
         processes.die_as(self._process.status)
 
