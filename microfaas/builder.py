@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Collection
 
@@ -58,6 +59,8 @@ class Builder:
             if (directory := self._code.find(built)) is not None:
                 return directory, built
         with tempfile.TemporaryDirectory(prefix="build-", dir=self._directory) as output:
+            sources = shutil.ignore_patterns(*recipe.without)
+            shutil.copytree(code_dir, output, symlinks=True, ignore=sources, dirs_exist_ok=True)
             argv = [tool.path, *filled(recipe.command, {"output": output})]
             what = f"{function.name} from {function.code}"
             building.run(argv, code_dir, recipe.environment, what, "install it")

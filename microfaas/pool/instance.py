@@ -86,6 +86,9 @@ class Instance:
         finally:
             self._deadline = math.inf
         wall_s = time.monotonic() - started
+        if message.get("ends"):
+            # Nobody is to be sent to a process that is about to end.
+            self.channel.close()
         payload = message["payload"]
         if len(payload) > RESULT_BYTES_MAX:
             failure = failures.too_large(RESULT_BYTES_MAX)

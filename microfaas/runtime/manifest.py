@@ -36,12 +36,13 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
     """How a function's code is made into what another runtime runs: done when the file `when` is
-    in it, by `command`, which must make the file `result`."""
+    in it, by `command`, which must make the file `result`. The sources (`without`) stay behind."""
 
     runs_as: str
     when: str
     command: list[str]
     result: str
+    without: list[str] = []
     environment: dict[str, str] = {}
 
 
