@@ -7,7 +7,9 @@ the two APIs, which call `_changed`; that alone decides what follows:
   extensions   all that lie in /opt/extensions run; once they have registered, the runtime starts
   runtime      once it and all extensions have asked for their next event, the instance is loaded
   idle         an invocation is given to the runtime and to the extensions that want to know
-  busy         once all of these have asked for the next event, the outcome goes to the supervisor
+  busy         once all of these have asked for the next event, the outcome goes to the supervisor;
+               where there are no extensions, once there is one: the runtime gets the next event
+               when it asks for it
 
 What ends a program ends the instance, in the same way: the supervisor sees the status that the
 runtime has ended with. Extensions are told before that, and get Lambda's time for it.
@@ -87,10 +89,15 @@ class Instance:
             self._start_runtime()
         if self._phase == "runtime":
             self._see_runtime_start()
-        elif self._phase == "busy" and self._runtime.is_idle and self._extensions.are_idle:
+        elif self._phase == "busy" and self._is_done():
             self._phase = "idle"
             frames.write(self._runtime.outcome)
             processes.reap_orphans(self._pids())
+
+    def _is_done(self):
+        if not self._extensions.all:
+            return self._runtime.outcome is not None
+        return self._runtime.is_idle and self._extensions.are_idle
 
     def _see_runtime_start(self):
         if self._runtime.init_fault:

@@ -121,6 +121,7 @@ class RuntimeApi:
         self.outcome = message
         self.state = SENT
         self._id = None
+        self._changed()
 
     def truncated(self):
         self._fail("Runtime.TruncatedResponse", "Response is truncated")
@@ -143,13 +144,13 @@ class RuntimeApi:
                 f"({RESPONSE_BYTES_MAX} bytes).",
             )
             return
-        self.respond(_outcome(self._id, body, trailers))
         connection.reply(202, ACCEPTED)
+        self.respond(_outcome(self._id, body, trailers))
 
     def _failed(self, connection, given, body):
         body = body or b""
-        self.respond(_error(self._id, error_type(given, body), body))
         connection.reply(202, ACCEPTED)
+        self.respond(_error(self._id, error_type(given, body), body))
 
     def _failed_to_load(self, connection, given, body):
         body = body or b""
@@ -179,8 +180,8 @@ class _Stream:
     def done(self, trailers):
         if not self._begun:
             self.take(b"")  # what type it is must be known all the same
-        self._api.respond(_outcome(self._id, b"", trailers))
         self._connection.reply(202, ACCEPTED)
+        self._api.respond(_outcome(self._id, b"", trailers))
 
     def cut(self):
         self._api.truncated()
