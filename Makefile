@@ -5,16 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := examples/thumbnails examples/food-delivery
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
+# What the tests run in other languages than Python.
+LANGUAGES := tests/node/node_modules/.ready tests/java/jars/.ready \
+	tests/java/project/target/.ready tests/custom/.venv/.ready runtimes/dotnet/built/.ready
 
 .PHONY: run test check unit fuzz bench docs packages clean
 
 run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
 
-test: check packages $(SETUP)
-	$(BIN)/python -m pytest tests/contract tests/e2e tests/attacks -p no:cacheprovider
+test: check $(SETUP)
+	$(BIN)/python -m pytest tests/custom runtimes/conformance tests/contract tests/e2e \
+		tests/attacks -p no:cacheprovider
 
-check: $(VENV)/.ready
+check: packages $(VENV)/.ready $(LANGUAGES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -47,6 +51,23 @@ $(VENV)/.ready: pyproject.toml
 %/.venv/.ready: %/requirements.txt $(VENV)/.ready
 	$(PYTHON) -m venv $*/.venv
 	$*/.venv/bin/pip install -q --disable-pip-version-check -r $*/requirements.txt
+	touch $@
+
+tests/node/node_modules/.ready: tests/node/package-lock.json | packages
+	cd tests/node && npm ci --silent --no-audit --no-fund
+	touch $@
+
+tests/java/jars/.ready: tests/java/pom.xml | packages
+	cd tests/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
+	touch $@
+
+tests/java/project/target/.ready: tests/java/project/pom.xml | packages
+	cd tests/java/project && mvn -q -B package
+	touch $@
+
+tests/custom/.venv/.ready: tests/custom/requirements.txt $(VENV)/.ready
+	$(PYTHON) -m venv tests/custom/.venv
+	tests/custom/.venv/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
 clean:

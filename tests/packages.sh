@@ -16,6 +16,12 @@ else
   want cpio cpio
   want busybox busybox-static
   want setpriv util-linux
+  want node nodejs
+  want npm npm
+  want go golang-go
+  want javac openjdk-17-jdk-headless
+  want mvn maven
+  want ruby ruby
   [ -x /usr/bin/python3 ] || missing="$missing python3" # an ordinary user's, see ordinary.py
   ldconfig -p | grep -q libseccomp.so.2 || missing="$missing libseccomp2"
 fi
