@@ -61,7 +61,7 @@ class Outfit:
     async def connect(self) -> None:
         """Have the function's network lead where it may. Raises MachineError."""
         function = self._version.function
-        network = self._site.reach(function)
+        network = self._site.reach(self._version)
         if self._cells is None or network is None:
             return
         listeners = await self._cells.listening()

@@ -56,8 +56,11 @@ class Route(NamedTuple):
         return None
 
 
-def reach(network: Network, endpoint_port: int, gateway: Place) -> Reach | None:
-    """The network that a function gets; None where it is the machine's.
+def reach(
+    network: Network, endpoint_port: int, gateway: Place, *, talks: bool = False
+) -> Reach | None:
+    """The network that a function gets; None where it is the machine's. One whose programs have
+    to talk to each other, as with the Runtime API, has a loopback in any case.
 
     At `endpoint_port` of its loopback it finds the gateway, which the machine has at `gateway`.
     """
@@ -73,7 +76,7 @@ def reach(network: Network, endpoint_port: int, gateway: Place) -> Reach | None:
         else:
             # That socket has all addresses of this port, the loopback's as well.
             all_of_port.hosts[_LOOPBACK] = gateway
-    loopback = network.kind != "none" or network.endpoint
+    loopback = talks or network.kind != "none" or network.endpoint
     named = {host: address for host, address in addresses.items() if address != _LOOPBACK}
     whole = [egress.host for egress in network.allowed if not egress.port]
     return Reach(

@@ -26,7 +26,7 @@ from microfaas.pool.environment import LAYERS_ROOT, MOUNT_ROOT, TASK_ROOT
 from microfaas.pool.footing import Footing
 from microfaas.pool.lodging import Lodging
 from microfaas.pool.reach import Reach, reach
-from microfaas.runtime import Runtime, Runtimes
+from microfaas.runtime import Runtime, Runtimes, custom_variables
 from microfaas.runtime.manifest import RUNTIME_DIR
 
 TMP = "/tmp"
@@ -115,11 +115,12 @@ class Site:
         runtime = self.runtime(version).told
         return f"INIT_START Runtime Version: {runtime.manifest.name}:{runtime.interpreter.version}"
 
-    def reach(self, function: Function) -> Reach | None:
+    def reach(self, version: Version) -> Reach | None:
         """The network it has to itself, unless it has the machine's."""
         gateway = urlsplit(self.address.endpoint_url)
         place = gateway.hostname or "", gateway.port or 0
-        return reach(function.network, self._endpoint_port, place)
+        talks = self.runtime(version).is_custom
+        return reach(version.function.network, self._endpoint_port, place, talks=talks)
 
     def launch_zygote(self, version: Version) -> Launch:
         """The program that becomes the version's zygote. Raises MachineError."""
@@ -142,7 +143,7 @@ class Site:
         function = version.function
         runtime = self.runtime(version)
         real = {} if self._isolation.mounts else self._real_paths(version, runtime)
-        network = self.reach(function)
+        network = self.reach(version)
         user = self.lodging.user(function)
         root = None
         if not real:
@@ -169,13 +170,17 @@ class Site:
         """The environment of all its instances. Raises MachineError."""
         function = version.function
         runtime = self.runtime(version)
+        network = self.reach(version)
+        given = {
+            **runtime.environment(function.limits.memory_mb, shown=self._isolation.mounts),
+            **self.supplies.credentials(function),
+        }
+        if runtime.is_custom:
+            given |= custom_variables(self.address.account_id, own_network=network is not None)
         return environment.variables(
             version,
-            self._address(self.reach(function)),
-            {
-                **runtime.environment(function.limits.memory_mb, shown=self._isolation.mounts),
-                **self.supplies.credentials(function),
-            },
+            self._address(network),
+            given,
             secrets=self.supplies.secrets(function),
             real_paths={} if self._isolation.mounts else self._real_paths(version, runtime),
         )

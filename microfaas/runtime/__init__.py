@@ -26,10 +26,18 @@ from microfaas.runtime.manifest import (
 
 # The runtime of programs that speak the Runtime API, and what it is told to start instead.
 CUSTOM = "provided"
+RUNTIME_API_PORT = 9001
 WRAPPED = "_MICROFAAS_RUNTIME"
 WRAPPER_DIR = "/var/lang/lib/microfaas-wrapper"
 
-__all__ = ["Interpreter", "Manifest", "Runtime", "RuntimeNotFound", "Runtimes"]
+__all__ = [
+    "Interpreter",
+    "Manifest",
+    "Runtime",
+    "RuntimeNotFound",
+    "Runtimes",
+    "custom_variables",
+]
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +56,11 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def forks(self) -> bool:
         return self.manifest.kind == "forking"
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether a host of ours speaks the Runtime API to whatever program it starts."""
+        return self.manifest.name == CUSTOM
 
     @property
     def told(self) -> Runtime:
@@ -192,6 +205,15 @@ class Runtimes:
             libraries_dir=libraries or (_packages_dir(manifest) if manifest.borrows else ""),
             own=program is not None,
         )
+
+
+def custom_variables(account_id: str, *, own_network: bool) -> dict[str, str]:
+    """What the host of custom runtimes is told besides, and keeps from the function.
+
+    On the machine's network another program may have Lambda's port.
+    """
+    port = RUNTIME_API_PORT if own_network else 0
+    return {"_MICROFAAS_ACCOUNT_ID": account_id, "_MICROFAAS_PORT": str(port)}
 
 
 def _packages_dir(manifest: Manifest) -> str:
