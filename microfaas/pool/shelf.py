@@ -26,7 +26,7 @@ _log = logging.getLogger("microfaas.pool")
 
 
 class _Sort:
-    """The spares of one footing. `users` counts the pools that may take them."""
+    """The spares of one footing."""
 
     def __init__(self) -> None:
         self.spares: list[Spare] = []
@@ -86,7 +86,7 @@ class Shelf:
                 self._reaper.end(spare)
             for _ in range(len(sort.spares) - self._wanted(sort, now)):
                 self._reaper.end(sort.spares.pop(0))
-            self._step(footing)
+            self._step(footing, now)
 
     def give_up(self, wanted_mb: int) -> int:
         """End spares until that much memory is free; gives what that frees."""
@@ -110,12 +110,11 @@ class Shelf:
         return plan.spares(in_use=now - sort.last_wanted <= sort.idle_s_max, taken=recent)
 
     def _step_soon(self, footing: Footing) -> None:
-        self._loop.call_later(REFILL_S, self._step, footing)
+        self._loop.call_later(REFILL_S, lambda: self._step(footing, time.monotonic()))
 
-    def _step(self, footing: Footing) -> None:
+    def _step(self, footing: Footing, now: float) -> None:
         """Start one, if one is lacking: one at a time, as starting takes a whole processor."""
         sort = self._sorts[footing]
-        now = time.monotonic()
         lacking = self._wanted(sort, now) - len(sort.spares) - sort.starting
         idle = self._ended or sort.starting or now < sort.not_before
         if lacking > 0 and not idle and self._affordable_mb() >= footing.memory_mb:

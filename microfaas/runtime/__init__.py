@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from microfaas.errors import ConfigError, Problem
+from microfaas.errors import ConfigError, MicrofaasError, Problem
 from microfaas.model import Function
 from microfaas.runtime import building, interpreters
 from microfaas.runtime.interpreters import Interpreter, RuntimeNotFound
@@ -31,6 +31,7 @@ WRAPPED = "_MICROFAAS_RUNTIME"
 WRAPPER_DIR = "/var/lang/lib/microfaas-wrapper"
 
 __all__ = [
+    "Found",
     "Interpreter",
     "Manifest",
     "Runtime",
@@ -128,6 +129,15 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         return {name: os.path.join(self.libraries_dir, name) for name in self.manifest.borrows}
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A language on this machine: its interpreter, or why there is none."""
+
+    name: str
+    version: str = ""
+    path: str = ""
+    why: str = ""
+
+
 class Runtimes:
     """Finds runtimes; asks each interpreter, and makes each host, only once."""
 
@@ -149,6 +159,21 @@ class Runtimes:
         if key not in self._found:
             self._found[key] = self._find(identifier, program)
         return self._found[key]
+
+    def survey(self) -> list[Found]:
+        """What there is on this machine of every language, by its bare name."""
+        rows = []
+        for name in self._manifests:
+            try:
+                runtime = self.find(name)
+            except MicrofaasError as error:
+                # What cannot be run is named already.
+                why = str(error).removeprefix(f'cannot run "{name}": ')
+                rows.append(Found(name=name, why=why))
+            else:
+                found = runtime.interpreter
+                rows.append(Found(name=name, version=found.version, path=found.path))
+        return rows
 
     def manifest(self, identifier: str) -> tuple[Manifest, str]:
         """The language and the version that an identifier names. Raises RuntimeNotFound."""

@@ -17,6 +17,7 @@ from cli_world import WEAK, run
 from microfaas import config, log
 from microfaas.linux import machine
 from microfaas.linux.machine import Facility
+from microfaas.runtime import Found, Runtimes
 
 
 class TestRun:
@@ -126,10 +127,17 @@ class TestInit:
         assert sorted(os.listdir()) == before
 
 
+LANGUAGES = [
+    Found(name="abc", version="1.2.3", path="/bin/abc"),
+    Found(name="xyz", why="buy one"),
+]
+
+
 class TestDoctor:
     @pytest.fixture(autouse=True)
     def _weak(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(machine, "probe", lambda: SimpleNamespace(facilities=tuple(WEAK)))
+        monkeypatch.setattr(Runtimes, "survey", lambda _: LANGUAGES)
 
     def test_prints_states_reasons_and_remedies(self) -> None:
         assert run("doctor").stdout.splitlines() == [
@@ -140,8 +148,15 @@ class TestDoctor:
             "Not enforced: memory; cpu",
             "  why: no cgroups",
             "  fix: be root",
+            "",
+            "RUNTIME  VERSION  INTERPRETER",
+            "abc      1.2.3    /bin/abc",
+            "xyz      missing  buy one",
         ]
 
     def test_json(self) -> None:
         table = json.loads(run("doctor", "--json").stdout)
-        assert table == {"facilities": [msgspec.to_builtins(facility) for facility in WEAK]}
+        assert table == {
+            "facilities": [msgspec.to_builtins(facility) for facility in WEAK],
+            "runtimes": [msgspec.to_builtins(language) for language in LANGUAGES],
+        }
