@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
-from bench import burst, cold, drops, fairness, fence, memory, throughput, warm
+from bench import burst, cold, drops, fairness, fence, languages, memory, throughput, warm
 from bench.client import AnswerError
 from bench.effort import FULL, QUICK, Effort
 from bench.endpoint import MissingError, StartError
@@ -27,6 +27,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "file-drop": drops.run,
     "fence": fence.run,
     "fairness": fairness.run,
+    "languages": languages.run,
 }
 
 

@@ -89,11 +89,18 @@ def content_length(head: bytes) -> int:
 
 
 def timings_us(
-    port: int, path: str, count: int, *, pause_s: float = 0, warm_up: int = 1, spin: bool = False
+    port: int,
+    path: str,
+    count: int,
+    *,
+    body: bytes = EVENT,
+    pause_s: float = 0,
+    warm_up: int = 1,
+    spin: bool = False,
 ) -> list[float]:
     """Time COUNT calls over one connection; the first WARM_UP more are not counted."""
     timings = []
-    with Connection(port, path, spin=spin) as connection:
+    with Connection(port, path, body, spin=spin) as connection:
         for number in range(warm_up + count):
             if pause_s:
                 time.sleep(pause_s)
