@@ -3,16 +3,16 @@
 # With a socket on 5 it is a zygote; without one it is a spare. Runs on Ruby 3.1 and newer with the
 # standard library alone.
 
-# The function's files and its layers' come first on the load path by RUBYLIB; the host must not
+# RUBYLIB has put the function's files and its layers' first on the load path; the host must not
 # take one of them for a part of Ruby.
-given = $LOAD_PATH.dup
-$LOAD_PATH.reject! { |place| place.start_with?("/var/task", "/opt/ruby/lib") }
+own = ENV.fetch("RUBYLIB", "").split(":").map { |place| File.expand_path(place) }
+$LOAD_PATH.reject! { |place| own.include?(place) }
 
 %w[native frames fence ending logs errors context loading invoking forkable zygote spare].each do |part|
   require_relative "microfaas_host/#{part}"
 end
 
-$LOAD_PATH.replace([ENV.fetch("LAMBDA_TASK_ROOT"), *given].uniq)
+MicrofaasHost::Loading.places = [ENV.fetch("LAMBDA_TASK_ROOT"), *own].uniq
 $PROGRAM_NAME = "ruby"
 control = "/proc/self/fd/#{MicrofaasHost::Frames::CONTROL}"
 MicrofaasHost::Ending.run { File.socket?(control) ? MicrofaasHost::Zygote.run : MicrofaasHost::Spare.run }

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from conversation import Conversation, launch
 from host_world import Host, arguments
-from spare_world import Spares
+from spare_world import Spare, Spares
+
+from microfaas.wire.frames import Message
 
 HANDLER = "lambda_function.lambda_handler"
 ECHO = "def lambda_handler(event:, context:) = event"
-RUBY = shutil.which("ruby") or "ruby is not on PATH"
-OPTIONAL = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+
+
+def returning(expression: str) -> str:
+    """The code of a function that returns this."""
+    return f"def lambda_handler(event:, context:) = ({expression})"
+
+
+def error_of(message: Message) -> dict[str, Any]:
+    """The error object of an error."""
+    assert message["kind"] == "error", message
+    fields: dict[str, Any] = json.loads(message["payload"])
+    assert list(fields) == ["errorMessage", "errorType", "stackTrace"]
+    assert fields["errorType"] == message["type"]
+    return fields
 
 
 class RubyHost(Host):
     """A zygote of Ruby that was started with the code in a folder."""
 
     def _start(self, given: list[int]) -> subprocess.Popen[bytes]:
-        argv = [RUBY, *arguments(self.runtime)]
+        ruby = shutil.which("ruby")
+        assert ruby, "ruby is not on PATH"
+        argv = [ruby, *arguments(self.runtime)]
         return launch(argv, given, self.talk.log, self.environment, self.folder / "code")
 
 
@@ -58,16 +76,17 @@ class World:
         self._zygotes.append(RubyHost(folder, handler, "ruby", environment))
         return self._zygotes[-1]
 
-    def loaded(self, code: str = ECHO, snapshot: str = "auto", **options: object) -> RubyHost:
+    def loaded(self, code: str = ECHO, snapshot: str = "auto", **options: Any) -> RubyHost:
         """One that has loaded its code."""
-        host = self.start(code, **options)  # type: ignore[arg-type]
+        host = self.start(code, **options)
         answer = host.load(snapshot)
         assert answer["kind"] == "loaded", answer
         return host
 
-    def instance(self, code: str = ECHO, **options: object) -> Conversation:
+    def instance(self, code: str = ECHO, **options: Any) -> Conversation:
         """An instance of a zygote that has loaded the code."""
-        return self.loaded(code, **options).instance()  # type: ignore[arg-type]
+        return self.loaded(code, **options).instance()
 
-    def spare(self, code: str = ECHO, **environment: str):  # type: ignore[no-untyped-def]
-        return self._spares.start({"lambda_function.rb": code}, environment=environment)
+    def spare(self, code: str = ECHO, files: Mapping[str, str] | None = None) -> Spare:
+        """One that is ready, and has the code since."""
+        return self._spares.start({"lambda_function.rb": code, **(files or {})})

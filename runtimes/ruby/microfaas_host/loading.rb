@@ -7,7 +7,18 @@ module MicrofaasHost
            "existing Ruby source file FILENAME.rb, CLASS is an optional module/class namespace and METHOD is " \
            "a callable method. If using CLASS, METHOD must be a class-level method."
 
+    class << self
+      # Where the function's own files and libraries are.
+      attr_accessor :places
+    end
+
     module_function
+
+    # Load what functions expect to be there, and from then on theirs before others.
+    def prepare
+      require "rubygems"
+      $LOAD_PATH.unshift(*places)
+    end
 
     # The handler named `file.method` or `file.Class.method`; nil when it cannot be loaded, which
     # has been told then. A file that ends the process ends it.

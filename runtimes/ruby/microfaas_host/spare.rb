@@ -6,7 +6,7 @@ module MicrofaasHost
 
     # Serve until the supervisor is gone; gives the status.
     def run
-      require "rubygems"
+      Loading.prepare
       Invoking.warm_up
       Frames.ready
       request = Frames.read

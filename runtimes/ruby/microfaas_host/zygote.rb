@@ -20,7 +20,7 @@ module MicrofaasHost
       Fence.hide_memory # before any code of the function's is in it
       ENV.update(request["env"] || {})
       Logs.setup
-      require "rubygems"
+      Loading.prepare
       load(request)
     end
 
