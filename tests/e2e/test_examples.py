@@ -54,6 +54,11 @@ def test_food_delivery(project: Project) -> None:
     declined = project.invoke("Order", {**order, "card": "4000 0000 0000 0002"})
     assert declined["status"] == "declined"
     assert project.fail("Order", {"customer": "Ada", "items": []})["errorType"] == "InvalidOrder"
+    refused = project.fail("Order", {**order, "card": "4242 4242 4242 4241"})
+    assert refused["errorMessage"] == "payment: card: not a card's number"
+    assert project.fail("Payment", {"order_id": "1"})["errorType"] == "InvalidPayment"
+    silent = project.fail("Notification", {"customer": "Ada", "order_id": "1", "status": "lost"})
+    assert silent["errorType"] == "InvalidNotification"
 
 
 @pytest.mark.parametrize("auth", [False, True])
