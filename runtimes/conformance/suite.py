@@ -73,6 +73,12 @@ class Language:
     def error_fields(self) -> tuple[set[str], set[str]]:
         return ERROR_FIELDS.get(self.name, _MORE_FIELDS)
 
+    @property
+    def interpreter(self) -> str:
+        """What functions say about it; nothing where the one on PATH will do."""
+        path = self.table.get("interpreter")
+        return f"interpreter = {json.dumps(str((self.folder / path).resolve()))}" if path else ""
+
     def code(self, output: Path) -> Path:
         """Where the code is that is deployed; made in `output` when it must be built."""
         if "build" not in self.table:
@@ -135,6 +141,7 @@ class Served:
                 f'runtime = "{self.language.name}"',
                 f"handler = {json.dumps(self.language.handlers[handler])}",
                 f"code = {json.dumps(str(code))}",
+                self.language.interpreter,
                 memory,
                 timeout,
                 settings,
