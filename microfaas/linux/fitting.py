@@ -5,7 +5,7 @@ function. Its working directory is an empty tmpfs, a slot, and a directory that 
 would not be seen from there, as the kernel has looked up that path already. So what is *in* the
 function's directory is mounted into the slot, one entry after the other, and the slot is closed
 to writing. This needs rights in the program's mount namespace, and the machine's directories
-before that: a child of the nursery has both.
+before that: the nursery has both, and, where there are user namespaces, a child of it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,32 @@ def fits(directory: str) -> bool:
     return len(os.listdir(directory)) <= ENTRIES_MAX
 
 
-def fit(program: int, places: list[Place], *, user_namespace: bool) -> None:
-    """Show a process (its pidfd) the content of directories; for a process that ends then."""
-    if user_namespace:
-        # Its owner has all rights in it; of the machine's mounts a copy that belongs to it.
-        sys.setns(program, sys.CLONE_NEWUSER)
-        sys.unshare(sys.CLONE_NEWNS)
+def fit_and_return(program: int, places: list[Place]) -> None:
+    """Show a process (its pidfd) the content of directories; for root, with one thread."""
+    here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        fit(program, places)
+    finally:
+        sys.setns(here, sys.CLONE_NEWNS)
+        # Entering a namespace also makes its root one's own, which this need not have been.
+        os.fchdir(root)
+        os.chroot(".")
+        os.close(root)
+        os.close(here)
+
+
+def fit_as_owner(program: int, places: list[Place]) -> None:
+    """The same for a process that has a user namespace of its own, which its owner may enter; who
+    does that does not come back."""
+    sys.setns(program, sys.CLONE_NEWUSER)
+    # Of the machine's mounts a copy that belongs to that namespace.
+    sys.unshare(sys.CLONE_NEWNS)
+    fit(program, places)
+
+
+def fit(program: int, places: list[Place]) -> None:
+    """Leaves this process in the other's mount namespace."""
     with contextlib.ExitStack() as opened:
         entries = [(place.slot, _take_up(place.source, opened)) for place in places]
         sys.setns(program, sys.CLONE_NEWNS)

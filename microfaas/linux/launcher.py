@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import msgspec
 
@@ -98,25 +99,34 @@ class Launcher:
         """Start a program with `fds`, which stay the caller's. Raises MachineError."""
         ticket = next(self._tickets)
         order = Order(launch=msgspec.structs.replace(launch, ticket=ticket))
-        process = await self._ask(ticket, order, fds)
+        process = await self._wait(ticket, self._ask(ticket, order, fds))
         assert process is not None
         return process
 
-    async def fit(self, fit: Fit, pidfd: int) -> None:
-        """Show a program that runs what it is to run. Raises MachineError."""
+    def fit(self, fit: Fit, pidfd: int) -> Coroutine[Any, Any, object]:
+        """Have a program that runs shown what it is to run: from now on, and to be awaited.
+
+        Then it raises MachineError.
+        """
         ticket = next(self._tickets)
         order = Order(fit=msgspec.structs.replace(fit, ticket=ticket))
-        await self._ask(ticket, order, [pidfd])
+        return self._wait(ticket, self._ask(ticket, order, [pidfd]))
 
-    async def _ask(self, ticket: int, order: Order, fds: list[int]) -> Process | None:
+    def _ask(self, ticket: int, order: Order, fds: list[int]) -> asyncio.Future[Process | None]:
         answer: asyncio.Future[Process | None] = self._loop.create_future()
         self._asked[ticket] = answer
         try:
             socket.send_fds(self._nursery.socket, [msgspec.msgpack.encode(order)], fds)
+        except OSError as error:
+            answer.set_exception(_deaf(error))
+        return answer
+
+    async def _wait(self, ticket: int, answer: asyncio.Future[Process | None]) -> Process | None:
+        try:
             async with asyncio.timeout(ANSWER_S_MAX):
                 return await answer
-        except OSError as error:  # a TimeoutError is one as well
-            raise MachineError(f"cannot ask the nursery for a process: {error!r}") from None
+        except TimeoutError as error:
+            raise _deaf(error) from None
         finally:
             del self._asked[ticket]
 
@@ -172,3 +182,7 @@ class Launcher:
             process.exited.set_result(-signal.SIGKILL)
         self._running.clear()
         self._attach(Nursery(self._sweep))
+
+
+def _deaf(error: OSError) -> MachineError:
+    return MachineError(f"cannot ask the nursery for a process: {error!r}")

@@ -18,8 +18,8 @@ import sys
 
 import msgspec
 
-from microfaas.linux import cgroup_files, fence, process, syscalls, warden
-from microfaas.linux.fitting import fit
+from microfaas.linux import cgroup_files, fence, fitting, process, syscalls, warden
+from microfaas.linux.fitting import Place
 from microfaas.linux.launch import (
     FDS_MAX,
     LAUNCH_BYTES_MAX,
@@ -99,14 +99,14 @@ class Nursery:
         self._tell(Answer(launched=launched), [pidfd])
 
     def _answer_fit(self, order: Fit, fds: list[int]) -> None:
-        fault_read, fault_write = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
-            _fit(order, fds[0], fault_write)
-        os.close(fault_write)
-        with os.fdopen(fault_read, "rb") as pipe:
-            fault = pipe.read().decode(errors="replace")
-        os.waitpid(pid, 0)
+        try:
+            if order.user_namespace:
+                _fit_in_child(fds[0], order.places)
+            else:
+                fitting.fit_and_return(fds[0], order.places)
+            fault = ""
+        except OSError as error:
+            fault = f"cannot show a spare its function: {error}"
         self._tell(Answer(launched=Launched(ticket=order.ticket, fault=fault)))
 
     def _launch(self, launch: Launch, fds: list[int]) -> int:
@@ -196,14 +196,23 @@ def _become(
         os._exit(127)
 
 
-def _fit(order: Fit, program: int, fault_write: int) -> None:
-    """In a child: what it enters for this, it does not come back from. Never returns."""
-    try:
-        fit(program, order.places, user_namespace=order.user_namespace)
-    except BaseException as error:
-        os.write(fault_write, f"cannot show a spare its function: {error}".encode())
-    finally:
-        os._exit(0)
+def _fit_in_child(program: int, places: list[Place]) -> None:
+    """What it enters for this, a process does not come back from. Raises OSError."""
+    fault_read, fault_write = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            fitting.fit_as_owner(program, places)
+        except BaseException as error:
+            os.write(fault_write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(fault_write)
+    with os.fdopen(fault_read, "rb") as pipe:
+        fault = pipe.read().decode(errors="replace")
+    os.waitpid(pid, 0)
+    if fault:
+        raise OSError(fault)
 
 
 def _keep_only(fds: list[int]) -> None:

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from microfaas.errors import MachineError
 from microfaas.model import MIB, Version
@@ -49,11 +50,11 @@ class Direct:
         started = time.monotonic()
         name = uuid.uuid4().hex
         variables = {"AWS_LAMBDA_LOG_STREAM_NAME": log_stream(self._version, name)}
-        spare = await self._take(reaper)
-        if spare is None:
+        adopted = await self._adopt(name, reaper)
+        if adopted is None:
             instance = await self._start(name, variables, reaper)
         else:
-            instance = self._adopt(spare, name)
+            instance = adopted
             variables = {**self._site.variables(self._version), **variables}
         try:
             await load(
@@ -81,37 +82,46 @@ class Direct:
         if self._footing is not None:
             self._shelf.want(self._footing, self._version.function.limits.idle_s_max)
 
-    async def _take(self, reaper: Reaper) -> Spare | None:
-        """A spare that sees the version's code, if one stands ready."""
+    async def _adopt(self, name: str, reaper: Reaper) -> Instance | None:
+        """An instance that was a spare until now, and sees the version; None without a spare."""
         if not self._verified:
             await asyncio.to_thread(self._site.supplies.verify, self._version)
             self._verified = True
         spare = self._shelf.take(self._footing) if self._footing is not None else None
         if spare is None:
             return None
+        # While the nursery does that, its place is made.
+        shown = self._site.launcher.fit(self._site.fit(self._version), spare.process.pidfd)
+        ends: Spare | Instance = spare
         try:
-            await self._site.launcher.fit(self._site.fit(self._version), spare.process.pidfd)
+            try:
+                ends = instance = self._settle(spare, name)
+            finally:
+                await shown
         except MachineError as error:
-            reaper.end(spare)
+            reaper.end(ends)
             _log.warning("%s: %s; starting afresh", self._version.function.name, error)
             return None
         except BaseException:
-            reaper.end(spare)
+            reaper.end(ends)
             raise
-        return spare
+        return instance
 
-    def _adopt(self, spare: Spare, name: str) -> Instance:
-        """The spare as an instance, in a cgroup of the function's family."""
+    def _settle(self, spare: Spare, name: str) -> Instance:
+        """The spare as an instance, in a cgroup of the function's family. Raises OSError."""
         shared_bytes = spare.group.memory_bytes()
         group = self._site.lodging.group(name, self._version, shared_bytes)
         group.close_joins()
         sandbox = Sandbox(group, spare.process.pid, spare.process.pidfd, shared_bytes, spare.group)
         # Moving waits for the kernel for some milliseconds, and the call does not need it.
         self._tasks.create_task(asyncio.to_thread(sandbox.move_in))
-        free = lambda _: self._site.lodging.free_spare_user(spare.user)  # noqa: E731
+        free = partial(self._free, spare.user)
         return self._instance(
             name, sandbox, spare.channel, spare.log_read, spare.process.exited, free
         )
+
+    def _free(self, user: int | None, _: str) -> None:
+        self._site.lodging.free_spare_user(user)
 
     async def _start(self, name: str, variables: dict[str, str], reaper: Reaper) -> Instance:
         """One that is started for this version."""

@@ -87,6 +87,8 @@ class Shelf:
             for _ in range(len(sort.spares) - self._wanted(sort, now)):
                 self._reaper.end(sort.spares.pop(0))
             self._step(footing, now)
+            if not (sort.spares or sort.starting or self._wanted(sort, now)):
+                del self._sorts[footing]
 
     def give_up(self, wanted_mb: int) -> int:
         """End spares until that much memory is free; gives what that frees."""
@@ -114,7 +116,9 @@ class Shelf:
 
     def _step(self, footing: Footing, now: float) -> None:
         """Start one, if one is lacking: one at a time, as starting takes a whole processor."""
-        sort = self._sorts[footing]
+        sort = self._sorts.get(footing)
+        if sort is None:
+            return
         lacking = self._wanted(sort, now) - len(sort.spares) - sort.starting
         idle = self._ended or sort.starting or now < sort.not_before
         if lacking > 0 and not idle and self._affordable_mb() >= footing.memory_mb:
