@@ -308,7 +308,17 @@ def test_a_zygote_that_is_told_to_stop_or_left_alone_ends(world: World, how: str
 
 
 def test_instances_have_nothing_of_the_zygotes_descriptors(world: World) -> None:
-    code = returning("Dir.children('/proc/self/fd').map(&:to_i).size")
+    code = """
+        def lambda_handler(event:, context:)
+          Dir.children("/proc/self/fd").filter_map do |number|
+            File.readlink("/proc/self/fd/#{number}")[/\\A(pipe|socket|anon_inode):/]
+          rescue Errno::ENOENT
+            nil
+          end
+        end
+    """
     host = world.loaded(code)
     first, *more = [json.loads(host.instance().result()) for _ in range(3)]
     assert more == [first] * 2
+    assert "socket:" not in first
+    assert first.count("pipe:") == 2

@@ -7,8 +7,8 @@ module MicrofaasHost
     # Strings in BINARY become `bin`, others `str`. `out` is a binary string to append to.
     def pack(value, out = "".b)
       case value
-      when String then pack_string(value, out)
       when Symbol then pack_string(value.name, out)
+      when String then pack_string(value, out)
       when Integer then pack_integer(value, out)
       when Hash
         pack_head(value.size, 0x80, 15, 0xde, out)
@@ -48,12 +48,6 @@ module MicrofaasHost
 
     # Walks over the bytes of one value.
     class Reader
-      NUMBERS = {
-        0xcc => ["C", 1], 0xcd => ["n", 2], 0xce => ["N", 4], 0xcf => ["Q>", 8],
-        0xd0 => ["c", 1], 0xd1 => ["s>", 2], 0xd2 => ["l>", 4], 0xd3 => ["q>", 8],
-      }.freeze
-      PLAIN = { 0xc0 => nil, 0xc2 => false, 0xc3 => true }.freeze
-
       def initialize(bytes)
         @bytes = bytes
         @at = 0
@@ -73,20 +67,32 @@ module MicrofaasHost
 
       private
 
+      # Literals alone in a `case` make it one jump.
       def long(kind)
         case kind
-        when 0xc4..0xc6 then take(size(kind - 0xc4))
-        when 0xd9..0xdb then text(size(kind - 0xd9))
-        when 0xdc, 0xdd then array(size(kind - 0xdb))
-        when 0xde, 0xdf then map(size(kind - 0xdd))
-        when 0xcc..0xd3 then number(*NUMBERS.fetch(kind))
-        else PLAIN.fetch(kind)
+        when 0xc0 then nil
+        when 0xc2 then false
+        when 0xc3 then true
+        when 0xc4 then take(number("C", 1))
+        when 0xc5 then take(number("n", 2))
+        when 0xc6 then take(number("N", 4))
+        when 0xcc then number("C", 1)
+        when 0xcd then number("n", 2)
+        when 0xce then number("N", 4)
+        when 0xcf then number("Q>", 8)
+        when 0xd0 then number("c", 1)
+        when 0xd1 then number("s>", 2)
+        when 0xd2 then number("l>", 4)
+        when 0xd3 then number("q>", 8)
+        when 0xd9 then text(number("C", 1))
+        when 0xda then text(number("n", 2))
+        when 0xdb then text(number("N", 4))
+        when 0xdc then array(number("n", 2))
+        when 0xdd then array(number("N", 4))
+        when 0xde then map(number("n", 2))
+        when 0xdf then map(number("N", 4))
+        else raise ArgumentError, format("cannot read a message: it has the type 0x%02x", kind)
         end
-      end
-
-      # A length of 1, 2 or 4 bytes.
-      def size(power)
-        [["C", 1], ["n", 2], ["N", 4]].fetch(power).then { |format, width| number(format, width) }
       end
 
       def number(format, width)
@@ -110,9 +116,10 @@ module MicrofaasHost
 
       def map(size)
         found = {}
-        size.times do
+        while size.positive?
           key = value
           found[key] = value
+          size -= 1
         end
         found
       end

@@ -106,7 +106,7 @@ module MicrofaasHost
       Fence.hide_memory
       Fence.die_with_parent(parent)
       @pidfds.each_value(&:close)
-      @control.close
+      Native.close(Frames::CONTROL) # what has no autoclose, `close` leaves open
       take_descriptors(given)
       request["env"].each { |name, value| ENV[name] = value }
       Fence.reseed
