@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Microfaas;
 
@@ -129,11 +130,19 @@ internal static class Handlers
     // Runs the class's own code, while it is loaded and not at the first invocation.
     private static object? Target(Type type, MethodInfo method)
     {
-        if (!method.IsStatic)
+        if (method.IsStatic)
         {
-            return Activator.CreateInstance(type, BindingFlags.Public | BindingFlags.Instance | BindingFlags.DoNotWrapExceptions, null, null, null);
+            RuntimeHelpers.RunClassConstructor(type.TypeHandle);
+            return null;
         }
-        RuntimeHelpers.RunClassConstructor(type.TypeHandle);
-        return null;
+        try
+        {
+            return Activator.CreateInstance(type);
+        }
+        catch (TargetInvocationException e) when (e.InnerException != null)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerException);
+            throw;
+        }
     }
 }

@@ -87,7 +87,6 @@ internal sealed class Host(Frames frames)
     {
         foreach ((string name, object? value) in variables)
         {
-            Environment.SetEnvironmentVariable(name, (string?)value);
             Native.SetVariable(name, (string?)value ?? "");
         }
         Log.Configure();

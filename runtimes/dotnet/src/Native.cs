@@ -1,6 +1,7 @@
 // What the host asks of the system by itself: plain reads and writes, and what it knows of ICU.
 using System;
 using System.IO;
+using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace Microfaas;
@@ -47,8 +48,19 @@ internal static unsafe class Native
 
     public static void KeepFromChildren(int descriptor) => fcntl(descriptor, SetDescriptorFlags, CloseOnExec);
 
-    // For libraries that are not .NET's; what is set by System.Environment, they do not see.
-    public static void SetVariable(string name, string value) => setenv(name, value, 1);
+    // For .NET, which has variables of its own, and for libraries that are not .NET's.
+    public static void SetVariable(string name, string value)
+    {
+        setenv(name, value, 1);
+        Environment.SetEnvironmentVariable(name, value);
+        if (value.Length == 0 && Environment.GetEnvironmentVariable(name) == null)
+        {
+            // Before .NET 9 an empty one is none, unless it is set by what that calls.
+            typeof(object).Assembly.GetType("Interop+Kernel32")
+                ?.GetMethod("SetEnvironmentVariable", BindingFlags.NonPublic | BindingFlags.Static)
+                ?.Invoke(null, [name, ""]);
+        }
+    }
 
     // Where there is none, the runtime would end the process at the first comparison of texts.
     public static bool HasIcu()

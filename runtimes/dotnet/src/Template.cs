@@ -20,7 +20,7 @@ internal static class Template
             {
                 break;
             }
-            filled.Append(template, at, open - at);
+            filled.Append(Plain(template[at..open]));
             if (template[open + 1] == '{')
             {
                 // Two stand for one, and for no value.
@@ -32,8 +32,10 @@ internal static class Template
             filled.Append(Value(template[(open + 1)..close], taken, values) ?? template[open..(close + 1)]);
             at = close + 1;
         }
-        return filled.Append(template, at, template.Length - at).ToString();
+        return filled.Append(Plain(template[at..])).ToString();
     }
+
+    private static string Plain(string text) => text.Replace("}}", "}");
 
     // What stands in the place of one name; null when there is no value for it.
     private static string? Value(string place, int number, object?[] values)
