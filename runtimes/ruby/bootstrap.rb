@@ -13,6 +13,5 @@ $LOAD_PATH.reject! { |place| own.include?(place) }
 end
 
 MicrofaasHost::Loading.places = [ENV.fetch("LAMBDA_TASK_ROOT"), *own].uniq
-$PROGRAM_NAME = "ruby"
 control = "/proc/self/fd/#{MicrofaasHost::Frames::CONTROL}"
 MicrofaasHost::Ending.run { File.socket?(control) ? MicrofaasHost::Zygote.run : MicrofaasHost::Spare.run }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,6 +247,36 @@ def test_files_of_the_function_do_not_get_into_the_host(world: World, tmp_path: 
     host = world.start(files=hostile, RUBYLIB=str(tmp_path / "zygote-0/code"))
     assert host.load()["kind"] == "loaded"
     assert host.instance().result(b"1") == b"1"
+
+
+# What Ruby does from 3.3 on: a thread of its own, and another in each fork.
+TIMED = """
+    Thread.new { sleep }
+    Process.singleton_class.prepend(Module.new {
+      def _fork
+        super.tap { |pid| Thread.new { sleep } if pid.zero? }
+      end
+    })
+"""
+
+
+@pytest.mark.parametrize("snapshot", ["auto", "on", "off"])
+def test_where_forks_have_threads_an_instance_starts_anew(
+    world: World, tmp_path: Path, snapshot: str
+) -> None:
+    (tmp_path / "timed.rb").write_text(textwrap.dedent(TIMED))
+    code = returning("[event, Process.pid, ENV['WORD'], `ls /proc/$$/fd`.split]")
+    host = world.start(code, RUBYOPT=f"-r{tmp_path}/timed")
+    why = "snapshot is off" if snapshot == "off" else "a fork of this Ruby has 2 threads"
+    assert host.load(snapshot) == {"kind": "loaded", "forkable": False, "why": why}
+    instance = host.instance(WORD="said")
+    instance.send("init", handler=HANDLER, snapshot="off")
+    assert instance.receive()["kind"] == "loaded"
+    event, pid, word, descriptors = json.loads(instance.result(b"1"))
+    assert (event, word) == (1, "said")
+    assert set(descriptors) <= {"0", "1", "2", "3"}
+    instance.send("stop")
+    assert host.hear()[0] == {"kind": "exited", "pid": pid, "status": 0}
 
 
 def test_without_a_control_socket_it_is_a_spare(world: World) -> None:

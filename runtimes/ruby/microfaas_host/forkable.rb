@@ -10,7 +10,7 @@ module MicrofaasHost
     module_function
 
     def state
-      State.new(Dir.children("/proc/self/task").size, descriptors)
+      State.new(threads, descriptors)
     end
 
     # Why the process cannot be forked safely; empty when it can.
@@ -23,6 +23,20 @@ module MicrofaasHost
       opened ? "#{now.descriptors[opened]} is open after loading" : ""
     end
 
+    # Why no fork could enter a cell, which is for processes of one thread; empty when it could.
+    # From 3.3 on Ruby keeps time in a thread, and starts one in each fork.
+    def why_never
+      return "" if threads == 1
+
+      pid = fork { Process.exit!(threads) }
+      count = Process.wait2(pid).last.exitstatus
+      count == 1 ? "" : "a fork of this Ruby has #{count} threads"
+    end
+
+    def threads
+      Dir.children("/proc/self/task").size
+    end
+
     def descriptors
       Dir.children("/proc/self/fd").filter_map do |number|
         target = File.readlink("/proc/self/fd/#{number}")
@@ -31,6 +45,6 @@ module MicrofaasHost
         nil # the listing's own descriptor
       end.to_h
     end
-    private_class_method :descriptors
+    private_class_method :threads, :descriptors
   end
 end

@@ -7,12 +7,14 @@ module MicrofaasHost
   module Native
     NUMBERS = {
       "x86_64" => { write: 1, close: 3, sendmsg: 46, recvmsg: 47, capset: 126, prctl: 157, dup3: 292,
-                    setns: 308, pidfd_open: 434, landlock_restrict_self: 446 },
+                    clone: 56, execve: 59, setns: 308, pidfd_open: 434, landlock_restrict_self: 446 },
       "aarch64" => { dup3: 24, close: 57, write: 64, capset: 91, prctl: 167, sendmsg: 211, recvmsg: 212,
+                     clone: 220, execve: 221,
                      setns: 268, pidfd_open: 434, landlock_restrict_self: 446 },
     }.fetch(RUBY_PLATFORM[/\Aaarch64|\Ax86_64/])
     O_CLOEXEC = 0o2000000
 
+    SIGCHLD = 17
     SOL_SOCKET = 1
     SCM_RIGHTS = 1
     MSG_NOSIGNAL = 0x4000
@@ -47,6 +49,19 @@ module MicrofaasHost
     def move(fd, target, inherited: false)
       call(:dup3, fd, target, inherited ? 0 : O_CLOEXEC)
       close(fd)
+    end
+
+    # A fork that Ruby does not know of, and that has no thread but this one; nil in it, as from
+    # `fork`. What Ruby's own `fork` and `exec` do first waits there for ever for the others.
+    def fork
+      pid = call(:clone, SIGCHLD, 0, 0, 0, 0)
+      pid.zero? ? nil : pid
+    end
+
+    # Become another program.
+    def exec(path, arguments, environment)
+      lists = [arguments, environment.map { |name, value| "#{name}=#{value}" }]
+      call(:execve, path, *lists.map { |texts| [*texts, nil].pack("p*") })
     end
 
     # One datagram and the descriptors that came with it; nil at the end of the conversation.

@@ -3,7 +3,8 @@
 # Theory of operation: requests for this process itself come on fd 3, answers go to fd 4. On fd 5,
 # a SOCK_SEQPACKET socket, come `spawn` messages with the descriptors of the instance to be; back
 # go `spawned`, with a pidfd, and `exited`. An instance is a fork of this loop that leaves it and
-# serves. As process 1 of its namespace the zygote also reaps whatever the function's processes
+# serves. Where a fork of Ruby would have two threads, which may not enter a cell, an instance is
+# made by a bare fork, and starts Ruby anew in the cell, as a spare does. As process 1 of its namespace the zygote also reaps whatever the function's processes
 # leave behind.
 
 module MicrofaasHost
@@ -20,13 +21,14 @@ module MicrofaasHost
       Fence.hide_memory # before any code of the function's is in it
       ENV.update(request["env"] || {})
       Logs.setup
+      @never = Forkable.why_never
       Loading.prepare
       load(request)
     end
 
     def self.load(request)
-      why = "snapshot is off" if request["snapshot"] == "off"
-      unless why
+      why = request["snapshot"] == "off" ? "snapshot is off" : @never
+      if why.empty?
         before = Forkable.state
         handler = Loading.load(request["handler"]) or return Ending::FAILED
         why = request["snapshot"] == "auto" ? Forkable.verdict(before) : ""
@@ -34,7 +36,7 @@ module MicrofaasHost
       Invoking.warm_up
       tidy
       Frames.write({ kind: "loaded", forkable: why.empty?, why: why })
-      new(handler, request["handler"]).loop
+      new(handler, request["handler"], starts_anew: !@never.empty?).loop
     end
 
     # Leave the heap so that forks seldom write to it.
@@ -46,7 +48,8 @@ module MicrofaasHost
     end
     private_class_method :load, :tidy
 
-    def initialize(handler, handler_name)
+    def initialize(handler, handler_name, starts_anew:)
+      @starts_anew = starts_anew
       @handler = handler
       @handler_name = handler_name
       @control = IO.for_fd(Frames::CONTROL, "r+b", autoclose: false)
@@ -85,7 +88,7 @@ module MicrofaasHost
     def spawn(request, fds)
       @left_in_tmp ||= Fence.left_in_tmp(request["tmp_shown"])
       parent = Process.pid
-      pid = fork
+      pid = @starts_anew ? Native.fork : fork
       if pid.nil?
         become_instance(request, fds, parent)
         return true
@@ -108,16 +111,22 @@ module MicrofaasHost
       @pidfds.each_value(&:close)
       Native.close(Frames::CONTROL) # what has no autoclose, `close` leaves open
       take_descriptors(given)
+      start_anew(request["env"]) if @starts_anew
       request["env"].each { |name, value| ENV[name] = value }
       Fence.reseed
       Frames.ready
     end
 
     def take_descriptors(given)
-      Native.move(given["requests"].first, Frames::REQUESTS)
-      Native.move(given["replies"].first, Frames::REPLIES)
+      Native.move(given["requests"].first, Frames::REQUESTS, inherited: @starts_anew)
+      Native.move(given["replies"].first, Frames::REPLIES, inherited: @starts_anew)
       Native.call(:dup3, given["log"].first, 2, 0)
       Native.move(given["log"].first, 1, inherited: true)
+    end
+
+    def start_anew(environment)
+      command = File.read("/proc/self/cmdline").split("\0")
+      Native.exec(File.readlink("/proc/self/exe"), command, ENV.to_h.merge(environment))
     end
 
     def serve
