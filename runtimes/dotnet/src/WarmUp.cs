@@ -2,7 +2,9 @@
 // it needs is loaded then, and compiled.
 using System;
 using System.IO;
+using System.Linq;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 
 namespace Microfaas;
@@ -34,6 +36,7 @@ internal static class WarmUp
                 }
             }
             Fail();
+            Compile(typeof(Host), typeof(Frames), typeof(Handlers), typeof(Code), typeof(Logger), typeof(Log));
         }
         catch (Exception e)
         {
@@ -55,6 +58,21 @@ internal static class WarmUp
         _ = own.Equals(other.Name, StringComparison.InvariantCultureIgnoreCase);
         Logger.TakeOver(typeof(Amazon.Lambda.Core.LambdaLogger));
         Log.Flush();
+    }
+
+    // What has not been run yet.
+    private static void Compile(params Type[] types)
+    {
+        const BindingFlags Own = BindingFlags.DeclaredOnly | BindingFlags.Public | BindingFlags.NonPublic
+            | BindingFlags.Instance | BindingFlags.Static;
+        foreach (MethodInfo method in types.SelectMany(type => type.GetMethods(Own)))
+        {
+            if (!method.ContainsGenericParameters)
+            {
+                RuntimeHelpers.PrepareMethod(method.MethodHandle);
+            }
+        }
+        RuntimeHelpers.RunClassConstructor(typeof(Code).TypeHandle);
     }
 
     private static Function Find(string method) => Handlers.Find(typeof(WarmUp).Assembly, Sample, method);
