@@ -68,8 +68,8 @@ What a function may ask of the kernel, where seccomp is there to hold it to that
 list fails with ENOSYS, as on an older kernel: so do calls that future kernels will have, and
 `clone3`, whose arguments no filter can see. Of what is allowed some arguments are not: new
 namespaces in `clone`, character and block devices in `mknod`, other families than Unix, IPv4, IPv6
-and netlink's routing in `socket`, typing into a terminal by `ioctl`, all but harmless flags in
-`personality`. A call in the manner of another architecture ends the process.
+and netlink's routing and lists of sockets in `socket`, typing into a terminal by `ioctl`, all but
+harmless flags in `personality`. A call in the manner of another architecture ends the process.
 """
 
 

@@ -242,6 +242,8 @@ def _nothing_is_left(arena: World, function: str = "hostile") -> None:
 
     def strangers() -> list[int]:
         row = arena.project.functions()[function]
+        if row["zygote_pid"] is None:
+            return []  # process 1 of their namespace is gone, and all that were in it are too
         known = {row["zygote_pid"], *(instance["pid"] for instance in row["instances"])}
         return [pid for pid in _in_namespace_of(row["zygote_pid"]) if pid not in known]
 

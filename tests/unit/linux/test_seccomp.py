@@ -23,7 +23,7 @@ from microfaas.linux import syscalls as sys
 
 INSTRUCTION_BYTES = 8
 INSTRUCTIONS_MAX = 4096  # the kernel's
-NETLINK_NETFILTER = 12
+NETLINK_USERSOCK, NETLINK_XFRM, NETLINK_NETFILTER = 2, 6, 12
 ALLOWED, REFUSED = seccomp.ALLOWED.split(), seccomp.REFUSED.split()
 ARCHITECTURES = ("X86_64", "X86", "AARCH64", "ARM", "RISCV64")
 # Than libseccomp 2.5; without a number they do not exist for a function.
@@ -118,6 +118,8 @@ def test_what_is_refused_is_not_permitted(name: str, arguments: tuple[object, ..
         (socket.AF_VSOCK, socket.SOCK_STREAM, 0),
         (socket.AF_ALG, socket.SOCK_SEQPACKET, 0),
         (socket.AF_CAN, socket.SOCK_RAW, 1),
+        (socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_USERSOCK),
+        (socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_XFRM),
         (socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER),
         (200, socket.SOCK_STREAM, 0),
     ],
@@ -130,7 +132,8 @@ def test_what_programs_need_works() -> None:
     def act() -> str:
         for kind in ((socket.AF_INET, 1, 0), (socket.AF_INET6, 1, 0), (socket.AF_UNIX, 1, 0)):
             socket.socket(*kind).close()
-        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE).close()
+        for protocol in seccomp.NETLINK:
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol).close()
         with tempfile.TemporaryDirectory() as folder:
             os.mkfifo(f"{folder}/fifo")
             os.symlink("fifo", f"{folder}/link")
