@@ -2,7 +2,6 @@
 
 require "json"
 require "logger"
-require "time"
 
 module MicrofaasHost
   module Logs

@@ -4,8 +4,8 @@
 # a SOCK_SEQPACKET socket, come `spawn` messages with the descriptors of the instance to be; back
 # go `spawned`, with a pidfd, and `exited`. An instance is a fork of this loop that leaves it and
 # serves. Where a fork of Ruby would have two threads, which may not enter a cell, an instance is
-# made by a bare fork, and starts Ruby anew in the cell, as a spare does. As process 1 of its namespace the zygote also reaps whatever the function's processes
-# leave behind.
+# made by a bare fork, and starts Ruby anew in the cell, as a spare does. As process 1 of its
+# namespace the zygote also reaps whatever the function's processes leave behind.
 
 module MicrofaasHost
   class Zygote
