@@ -226,6 +226,14 @@ def test_large_events_and_results_go_through(world: World) -> None:
     os.waitpid(pid, 0)
 
 
+def test_keys_that_it_does_not_know_are_skipped(world: World) -> None:
+    numbers = [0, 127, 128, 2**8, 2**16, 2**40, 2**64 - 1, -1, -33, -(2**8), -(2**16), -(2**40)]
+    texts = [kind * size for kind in ("x", b"x") for size in (0, 31, 32, 2**8, 2**16)]
+    lists = [[None, True, False], [1] * 20, [1] * 2**16, {str(n): n for n in range(20)}]
+    instance = world.instance()
+    assert instance.result(b"1", new=[numbers, texts, lists], other={"a": numbers}) == b"1"
+
+
 COUNTING = "$count = 0\n" + returning("$count += 1")
 
 
