@@ -249,7 +249,7 @@ def test_files_of_the_function_do_not_get_into_the_host(world: World, tmp_path: 
     assert host.instance().result(b"1") == b"1"
 
 
-# What Ruby does from 3.3 on: a thread of its own, and another in each fork.
+# A Ruby that has a thread of its own, and another in each fork.
 TIMED = """
     Thread.new { sleep }
     Process.singleton_class.prepend(Module.new {

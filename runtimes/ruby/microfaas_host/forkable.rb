@@ -24,7 +24,7 @@ module MicrofaasHost
     end
 
     # Why no fork could enter a cell, which is for processes of one thread; empty when it could.
-    # From 3.3 on Ruby keeps time in a thread, and starts one in each fork.
+    # From 3.3 on Ruby keeps time in a thread; whether a fork starts with one is tried.
     def why_never
       return "" if threads == 1
 
