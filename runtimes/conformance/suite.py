@@ -75,9 +75,9 @@ class Language:
 
     @property
     def interpreter(self) -> str:
-        """What functions say about it; nothing where the one on PATH will do."""
-        path = self.table.get("interpreter")
-        return f"interpreter = {json.dumps(str((self.folder / path).resolve()))}" if path else ""
+        """The program that runs the functions; empty where the one on PATH will do."""
+        path = self.table.get("interpreter", "")
+        return str((self.folder / path).resolve()) if path else ""
 
     def code(self, output: Path) -> Path:
         """Where the code is that is deployed; made in `output` when it must be built."""
@@ -133,6 +133,8 @@ class Served:
         self.project.start()
 
     def _table(self, code: Path, handler: str, name: str, settings: str) -> str:
+        program = self.language.interpreter
+        interpreter = f"interpreter = {json.dumps(program)}" if program else ""
         memory = "" if "memory_mb" in settings else f"memory_mb = {MEMORY_MB}"
         timeout = "" if "timeout_s" in settings else "timeout_s = 30"
         return "\n".join(
@@ -141,7 +143,7 @@ class Served:
                 f'runtime = "{self.language.name}"',
                 f"handler = {json.dumps(self.language.handlers[handler])}",
                 f"code = {json.dumps(str(code))}",
-                self.language.interpreter,
+                interpreter,
                 memory,
                 timeout,
                 settings,

@@ -16,6 +16,22 @@ from spare_world import REQUEST, Spare
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
+UNIX = "runtimes/unix/lib/net8.0/Amazon.Lambda.Core.dll"
+# As `dotnet publish` writes it.
+DEPENDENCIES = {
+    "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0"},
+    "targets": {
+        ".NETCoreApp,Version=v8.0": {
+            "App/1.0.0": {"dependencies": {"Core": "1.0.0"}, "runtime": {"App.dll": {}}},
+            "Core/1.0.0": {"runtimeTargets": {UNIX: {"rid": "unix", "assetType": "runtime"}}},
+        }
+    },
+    "libraries": {
+        "App/1.0.0": {"type": "project", "serviceable": False, "sha512": ""},
+        "Core/1.0.0": {"type": "package", "serviceable": False, "sha512": ""},
+    },
+}
+
 
 @pytest.fixture
 def spares(tmp_path: Path) -> Iterator[DotnetSpares]:
@@ -186,6 +202,15 @@ def test_what_dotnet_itself_brings_is_taken_where_the_functions_is_not_newer(
     shutil.copy(next(PROGRAM.parent.glob(f"shared/*/*/{name}")), spare.code)
     assert spare.load("App::App.Orders::Handle")["kind"] == "loaded"
     assert json.loads(spare.result(b'{"id": "a"}')) == {"id": "a", "urlOfIt": "/orders/a"}
+
+
+def test_of_several_files_the_one_for_this_system_is_taken(spares: DotnetSpares) -> None:
+    spare = spares.start({"App.deps.json": json.dumps(DEPENDENCIES)})
+    place = spare.code / UNIX
+    place.parent.mkdir(parents=True)
+    shutil.move(spare.code / "Amazon.Lambda.Core.dll", place)
+    assert spare.load("App::App.Surroundings::Handle")["kind"] == "loaded"
+    assert ask(spare, "core") == str(place)
 
 
 @pytest.mark.parametrize("size", [8000, 65_536, 70_000, 6 << 20])
