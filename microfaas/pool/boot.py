@@ -22,8 +22,9 @@ async def start_zygote(site: Site, version: Version, reaper: Reaper) -> Zygote:
     bare = site.runtime(version).manifest.snapshot == "off"
     wanted = "off" if bare else version.function.snapshot
     zygote, loaded = await _start(site, version, wanted, reaper)
-    if wanted == "auto" and not loaded["forkable"]:
-        # The module sits in a process that must not be forked: have one without it instead.
+    if wanted != "off" and not loaded["forkable"]:
+        # The module sits in a process that must not be forked: have one without it instead. A host
+        # that is told to fork in any case says no only when it cannot.
         reaper.end(zygote)
         zygote, _ = await _start(site, version, "off", reaper)
         zygote.why_not_loaded = loaded["why"]
