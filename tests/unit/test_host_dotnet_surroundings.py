@@ -152,6 +152,17 @@ def test_the_loggers_write_json_and_leave_out_what_is_less_grave(spares: DotnetS
     }
 
 
+def test_failures_are_json_too(spares: DotnetSpares) -> None:
+    spare = spares.loaded("Surroundings::Handle", AWS_LAMBDA_LOG_FORMAT="JSON")
+    spare.invoke(b'{"what": "nothing known"}')
+    (line,) = spare.talk.printed().splitlines()
+    found = json.loads(line)
+    assert (found["level"], found["requestId"]) == ("Error", REQUEST)
+    assert found["errorMessage"] == "nothing known"
+    assert found["stackTrace"][1].startswith("at App.Surroundings.Handle")
+    assert "Microfaas" not in line
+
+
 def test_lines_may_be_without_a_format(spares: DotnetSpares) -> None:
     spare = spares.loaded("Surroundings::Handle", AWS_LAMBDA_HANDLER_LOG_FORMAT="Unformatted")
     ask(spare, "print")

@@ -130,7 +130,7 @@ internal sealed class Host(Frames frames)
 
     private void Fail(string id, Exception error)
     {
-        Console.Error.Write(Errors.Text(error) + "\n");
+        Log.Failure(error);
         Log.Flush();
         frames.Reply("error", 3).Field("id", id).Field("type", Errors.Type(error)).Field("payload", Errors.Json(error));
         frames.Send();

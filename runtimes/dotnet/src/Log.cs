@@ -86,6 +86,10 @@ internal static class Log
         writer.Write((json ? Json(level, message, error) : Text(level, message, error)) + "\n");
     }
 
+    // What the handler did not catch.
+    public static void Failure(Exception error) =>
+        Console.Error.Write((json ? Json(Level.Error, "", error) : Errors.Text(error)) + "\n");
+
     private static string Text(Level? level, string message, Exception? error)
     {
         string text = error == null ? message : message.Length == 0 ? error.ToString() : $"{message}\n{error}";
@@ -124,7 +128,7 @@ internal static class Log
         writer.WriteString("errorType", error.GetType().FullName);
         writer.WriteString("errorMessage", error.Message);
         writer.WriteStartArray("stackTrace");
-        foreach (string line in error.ToString().Split('\n'))
+        foreach (string line in Errors.Text(error).Split('\n'))
         {
             writer.WriteStringValue(line.Trim());
         }
