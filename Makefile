@@ -7,9 +7,9 @@ EXAMPLES := examples/thumbnails examples/food-delivery
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
 LANGUAGES := tests/node/node_modules/.ready tests/java/jars/.ready \
-	tests/java/project/target/.ready tests/custom/.venv/.ready runtimes/dotnet/built/.ready
+	tests/java/project/target/.ready tests/custom/.venv/.ready dotnet
 
-.PHONY: run test check unit fuzz bench docs packages clean
+.PHONY: run test check unit fuzz bench docs packages dotnet clean
 
 run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
@@ -64,6 +64,10 @@ tests/java/jars/.ready: tests/java/pom.xml | packages
 tests/java/project/target/.ready: tests/java/project/pom.xml | packages
 	cd tests/java/project && mvn -q -B package
 	touch $@
+
+# It asks for itself whether there is anything to do.
+dotnet: packages $(VENV)/.ready
+	tests/dotnet/host.sh
 
 tests/custom/.venv/.ready: tests/custom/requirements.txt $(VENV)/.ready
 	$(PYTHON) -m venv tests/custom/.venv

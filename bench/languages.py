@@ -29,7 +29,7 @@ WARM_FACTOR_MAX = 1.3
 RUNTIME_API_US_MAX = 250
 # Long enough for the next spare to stand ready, and for a fork's successor to be prepared.
 REFILL_S = {"spare": 0.7, "forking": 0.02}
-LEAK_CALLS, LEAK_WARM_UP = 10_000, 2_000
+LEAK_CALLS, LEAK_WARM_UP = 10_000, 10_000
 LEAK_MB_MAX = 2.0
 SPARE_S_MAX = 20.0
 
@@ -80,7 +80,7 @@ def _functions(built: Path) -> tuple[dict[str, dict[str, Any]], list[tuple[str, 
 
 
 def _function(language: Language, output: Path, runtimes: Runtimes) -> dict[str, Any]:
-    interpreter = language.table.get("interpreter")
+    interpreter = language.interpreter or None
     runtimes.find(language.name, interpreter)
     table = {
         "runtime": language.name,
@@ -129,7 +129,8 @@ def _new(name: str, table: dict[str, Any], effort: Effort) -> Iterator[Row]:
     fresh = {**table, "isolation": "request", "ready_ahead": 0}
     count = effort.cold_calls if forks else max(5, effort.cold_calls // 5)
     pause_s = REFILL_S["forking" if forks else "spare"]
-    with server.serving({"fresh": fresh, "kept": table}) as endpoint:
+    kept = {**table, "ready_ahead": 0, "concurrency_max": 1}
+    with server.serving({"fresh": fresh, "kept": kept}) as endpoint:
         timings: list[float] = []
         for _ in range(effort.rounds):
             path = invoke_path("fresh")

@@ -11,6 +11,7 @@ const { load } = require('./host/loading');
 const logs = require('./host/logs');
 const { rehearse } = require('./host/rehearsal');
 const streaming = require('./host/streaming');
+const trace = require('./host/trace');
 
 const PROTOCOL = 1;
 const REQUESTS = 3;
@@ -39,6 +40,7 @@ async function main() {
 /** Take over the function's variables; its code is where the folder was empty before. */
 function adopt(variables) {
   Object.assign(env, variables);
+  trace.install();
   chdir(env.LAMBDA_TASK_ROOT);
   context.prepare(env);
   logs.patchConsole(env);

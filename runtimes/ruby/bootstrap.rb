@@ -8,7 +8,7 @@
 own = ENV.fetch("RUBYLIB", "").split(":").map { |place| File.expand_path(place) }
 $LOAD_PATH.reject! { |place| own.include?(place) }
 
-%w[native frames fence ending logs errors context loading invoking forkable zygote spare].each do |part|
+%w[native trace frames fence ending logs errors context loading invoking forkable zygote spare].each do |part|
   require_relative "microfaas_host/#{part}"
 end
 

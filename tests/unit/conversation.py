@@ -107,3 +107,20 @@ class Conversation:
             if (fd := getattr(self, name)) >= 0:
                 os.close(fd)
                 setattr(self, name, -1)
+
+
+def trace_ids_leak_bytes(talk: Conversation) -> int:
+    """What many trace ids, each another one, add to the memory of a host whose function returns
+    its resident pages when the event is `true`."""
+
+    def pages(count: int) -> int:
+        for number in range(count):
+            talk.result(trace_id=f"Root=1-{number:08x}-{'0' * 400}")
+        return int(talk.result(b"true", trace_id="last"))
+
+    before = pages(4000)
+    return (pages(20_000) - before) * os.sysconf("SC_PAGE_SIZE")
+
+
+# If each were kept it would be 8 MB; heaps grow and shrink by one or two.
+LEAK_BYTES_MAX = 4_000_000

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conversation import LEAK_BYTES_MAX, trace_ids_leak_bytes
 from host_world import Host
 
 from microfaas.model import MIB
@@ -314,6 +315,32 @@ def test_the_context_has_what_the_request_says(loaded: Loaded) -> None:
 def test_the_trace_id_is_a_variable(loaded: Loaded) -> None:
     code = "import os\ndef handler(*_): return os.environ['_X_AMZN_TRACE_ID']"
     assert loaded(code).instance().result(trace_id="Root=1") == b'"Root=1"'
+
+
+def test_each_invocation_has_its_own_trace_id_for_children_too(loaded: Loaded) -> None:
+    code = """
+    import os, subprocess
+    def handler(event, _):
+        if event:
+            os.environ["_X_AMZN_TRACE_ID"] = event
+        said = subprocess.run("printf $_X_AMZN_TRACE_ID", shell=True, capture_output=True).stdout
+        return [os.environ["_X_AMZN_TRACE_ID"], said.decode()]
+    """
+    instance = loaded(code).instance()
+    for event, given in (
+        (b'""', "a"),
+        (b'""', "bcd"),
+        (b'"own"', "e"),
+        (b'""', "f" * 600),
+        (b'""', "g"),
+    ):
+        wanted = json.loads(event) or given
+        assert json.loads(instance.result(event, trace_id=given)) == [wanted, wanted]
+
+
+def test_trace_ids_are_not_kept(loaded: Loaded) -> None:
+    code = "def handler(*_): return int(open('/proc/self/statm').read().split()[1])"
+    assert trace_ids_leak_bytes(loaded(code).instance()) < LEAK_BYTES_MAX
 
 
 def test_large_events_and_results_go_through(loaded: Loaded) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conversation import LEAK_BYTES_MAX, trace_ids_leak_bytes
 from spare_world import REQUEST, Spare, Spares
 
 from microfaas.model import MIB
@@ -335,6 +336,37 @@ def test_the_trace_is_a_variable_while_there_is_one(loaded: Loaded) -> None:
     spare = loaded("exports.handler = async () => process.env._X_AMZN_TRACE_ID")
     assert spare.result(trace_id="Root=1") == b'"Root=1"'
     assert spare.result() == b"null"
+
+
+def test_each_invocation_has_its_own_trace_id_for_children_too(loaded: Loaded) -> None:
+    spare = loaded(
+        """
+        const { execSync } = require("child_process");
+        exports.handler = async (event) => {
+          if (event) process.env._X_AMZN_TRACE_ID = event;
+          const listed = Object.keys(process.env).includes("_X_AMZN_TRACE_ID");
+          const said = execSync("printf $_X_AMZN_TRACE_ID").toString();
+          return [{ ...process.env }._X_AMZN_TRACE_ID, said, listed];
+        };
+        """
+    )
+    for event, given in ((b'""', "a"), (b'""', "bcd"), (b'"own"', "e"), (b'""', "f")):
+        wanted = json.loads(event) or given
+        assert json.loads(spare.result(event, trace_id=given)) == [wanted, wanted, True]
+
+
+def test_trace_ids_are_not_kept(loaded: Loaded) -> None:
+    spare = loaded(
+        """
+        const { readFileSync } = require("fs");
+        exports.handler = async (last) => {
+          if (last !== true) return null;
+          gc();
+          return Number(readFileSync("/proc/self/statm", "utf8").split(" ")[1]);
+        };
+        """
+    )
+    assert trace_ids_leak_bytes(spare.talk) < LEAK_BYTES_MAX
 
 
 def test_variables_are_there_when_the_code_is_loaded(loaded: Loaded) -> None:

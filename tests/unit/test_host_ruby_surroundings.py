@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conversation import LEAK_BYTES_MAX, trace_ids_leak_bytes
 from ruby_world import ECHO, HANDLER, World, error_of, returning
 
 
@@ -208,6 +209,26 @@ def test_the_trace_id_is_a_variable(world: World) -> None:
     instance = world.instance(returning("ENV['_X_AMZN_TRACE_ID']"))
     assert instance.result() == b"null"
     assert instance.result(trace_id="Root=1") == b'"Root=1"'
+
+
+def test_each_invocation_has_its_own_trace_id_for_children_too(world: World) -> None:
+    own = "ENV['_X_AMZN_TRACE_ID'] = event unless event.empty?"
+    code = returning(f"({own}; [ENV['_X_AMZN_TRACE_ID'], `printf $_X_AMZN_TRACE_ID`])")
+    instance = world.instance(code)
+    for event, given in (
+        (b'""', "a"),
+        (b'""', "bcd"),
+        (b'"own"', "e"),
+        (b'""', "f" * 600),
+        (b'""', "g"),
+    ):
+        wanted = json.loads(event) or given
+        assert json.loads(instance.result(event, trace_id=given)) == [wanted, wanted]
+
+
+def test_trace_ids_are_not_kept(world: World) -> None:
+    instance = world.instance(returning("File.read('/proc/self/statm').split[1].to_i"))
+    assert trace_ids_leak_bytes(instance) < LEAK_BYTES_MAX
 
 
 def test_children_inherit_nothing_of_the_protocol(world: World) -> None:

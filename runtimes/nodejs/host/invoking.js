@@ -10,6 +10,7 @@ const { addCallbacks, contextOf } = require('./context');
 const { Fault, shape } = require('./errors');
 const logs = require('./logs');
 const { ResponseStream } = require('./streaming');
+const trace = require('./trace');
 
 // Functions replace these, for example with fake clocks.
 const nextTurn = setImmediate;
@@ -25,7 +26,6 @@ class Server {
     // The invocation that is not answered yet, and the answer when it is due.
     this._run = undefined;
     this._reply = undefined;
-    this._traced = false;
     this.turn = this.turn.bind(this);
   }
 
@@ -89,18 +89,12 @@ class Server {
     run.whenEmpty = () => this.fail(run, neverSettled());
     this._run = run;
     logs.begin(run.id);
-    this._trace(request.trace_id);
+    trace.tell(request.trace_id);
     try {
       this._call(this._handler, parse(request.event.toString()), contextOf(request), run);
     } catch (error) {
       this.fail(run, error);
     }
-  }
-
-  _trace(id) {
-    if (id) process.env._X_AMZN_TRACE_ID = id;
-    else if (this._traced) delete process.env._X_AMZN_TRACE_ID;
-    this._traced = Boolean(id);
   }
 
   _await(run, promise) {

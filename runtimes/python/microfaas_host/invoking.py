@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from microfaas_host import errors, frames, logs
+from microfaas_host import errors, frames, logs, trace
 from microfaas_host.context import Context
 
 WARM_UP_ROUNDS = 64
@@ -48,7 +48,7 @@ def _answer(handler, request):
     logs.begin(request_id)
     trace_id = request.get("trace_id")
     if trace_id:
-        os.environ["_X_AMZN_TRACE_ID"] = trace_id
+        trace.tell(trace_id)
     try:
         event = json.loads(request["event"])
     except ValueError as error:

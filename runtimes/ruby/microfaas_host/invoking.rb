@@ -61,7 +61,7 @@ module MicrofaasHost
     def answer(handler, message)
       id = Logs.request_id = message["id"]
       trace = message["trace_id"]
-      ENV["_X_AMZN_TRACE_ID"] = trace if trace
+      Trace.tell(trace) if trace
       phase = "Init" # of an event that cannot be read
       event = AwsLambda::Marshaller.marshall_request(Request.new(message["event"].force_encoding(Encoding::UTF_8)))
       phase = "Function"
