@@ -2,7 +2,6 @@
 
 import decimal
 import json
-import os
 import sys
 
 from microfaas_host import errors, frames, logs, trace
