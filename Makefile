@@ -54,7 +54,7 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 tests/node/node_modules/.ready: tests/node/package-lock.json | packages
-	cd tests/node && npm ci --silent --no-audit --no-fund
+	cd tests/node && npm install --silent --no-save --no-audit --no-fund
 	touch $@
 
 tests/java/jars/.ready: tests/java/pom.xml | packages
