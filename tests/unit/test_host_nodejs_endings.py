@@ -51,9 +51,9 @@ def newer(tmp_path: Path) -> Iterator[Spares]:
 
 
 def node(version: int) -> str:
-    """A Node.js of that version, which `npm ci` in tests/node installs."""
+    """A Node.js of that version, which `npm install` in tests/node installs."""
     found = [str(path) for path in NODE_MODULES.glob(f"node-{version}-*/bin/node")]
-    assert found, f"Node.js {version} is missing: run `npm ci` in tests/node"
+    assert found, f"Node.js {version} is missing: run `npm install` in tests/node"
     return found[0]
 
 

@@ -1,6 +1,6 @@
 """Handlers as people write them: with packages from npm, unmodified, on the Node.js host.
 
-`npm ci` in tests/node installs the packages.
+`npm install` in tests/node installs the packages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def spares(tmp_path: Path) -> Iterator[Spares]:
 
 def loaded(spares: Spares, name: str, code: str) -> Spare:
     """A host that has loaded this code and finds the packages."""
-    assert NODE_MODULES.is_dir(), "the packages are missing: run `npm ci` in tests/node"
+    assert NODE_MODULES.is_dir(), "the packages are missing: run `npm install` in tests/node"
     spare = spares.start({name: code})
     (spare.code / "node_modules").symlink_to(NODE_MODULES)
     answer = spare.load("index.handler")
