@@ -48,21 +48,16 @@ class Direct:
     async def spawn(self, reaper: Reaper) -> Instance:
         """An instance that has loaded the function. Raises InitFailed, MachineError."""
         started = time.monotonic()
-        name = uuid.uuid4().hex
-        variables = {"AWS_LAMBDA_LOG_STREAM_NAME": log_stream(self._version, name)}
-        adopted = await self._adopt(name, reaper)
-        if adopted is None:
-            instance = await self._start(name, variables, reaper)
-        else:
-            instance = adopted
-            variables = {**self._site.variables(self._version), **variables}
+        # First, as secrets may be missing: then nothing has been started.
+        variables = self._site.variables(self._version)
+        instance = await self._adopt(reaper) or await self._start(reaper)
         try:
             await load(
                 instance.channel,
                 self._version,
                 instance.sandbox,
                 instance.exited,
-                variables=variables,
+                variables={**variables, **self._own(instance.name)},
             )
         except BaseException:
             reaper.end(instance)
@@ -78,11 +73,15 @@ class Direct:
     def close(self) -> bool:
         return True
 
+    def _own(self, name: str) -> dict[str, str]:
+        """The variables of one instance alone."""
+        return {"AWS_LAMBDA_LOG_STREAM_NAME": log_stream(self._version, name)}
+
     def _want(self) -> None:
         if self._footing is not None:
             self._shelf.want(self._footing, self._version.function.limits.idle_s_max)
 
-    async def _adopt(self, name: str, reaper: Reaper) -> Instance | None:
+    async def _adopt(self, reaper: Reaper) -> Instance | None:
         """An instance that was a spare until now, and sees the version; None without a spare."""
         if not self._verified:
             await asyncio.to_thread(self._site.supplies.verify, self._version)
@@ -95,7 +94,7 @@ class Direct:
         ends: Spare | Instance = spare
         try:
             try:
-                ends = instance = self._settle(spare, name)
+                ends = instance = self._settle(spare, uuid.uuid4().hex)
             finally:
                 await shown
         except MachineError as error:
@@ -114,22 +113,29 @@ class Direct:
         group.close_joins()
         sandbox = Sandbox(group, spare.process.pid, spare.process.pidfd, shared_bytes, spare.group)
         # Moving waits for the kernel for some milliseconds, and the call does not need it.
-        self._tasks.create_task(asyncio.to_thread(sandbox.move_in))
+        self._tasks.create_task(self._move(sandbox))
         free = partial(self._free, spare.user)
         return self._instance(
             name, sandbox, spare.channel, spare.log_read, spare.process.exited, free
         )
 
+    async def _move(self, sandbox: Sandbox) -> None:
+        try:
+            await asyncio.to_thread(sandbox.move_in)
+        except OSError as error:
+            # Held to the same limits where it is, only not in the function's family.
+            _log.warning("%s: cannot move an instance: %s", self._version.function.name, error)
+
     def _free(self, user: int | None, _: str) -> None:
         self._site.lodging.free_spare_user(user)
 
-    async def _start(self, name: str, variables: dict[str, str], reaper: Reaper) -> Instance:
+    async def _start(self, reaper: Reaper) -> Instance:
         """One that is started for this version."""
-        site, version = self._site, self._version
+        site, version, name = self._site, self._version, uuid.uuid4().hex
         private = site.lodging.private_tmp(name)
         try:
             group = site.lodging.group(name, version)
-            launch = site.launch_instance(version, {**variables, **private})
+            launch = site.launch_instance(version, {**self._own(name), **private})
             started = await start(site.launcher, launch, group, control=False)
         except BaseException:
             site.lodging.remove_tmp(name)

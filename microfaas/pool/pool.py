@@ -85,7 +85,7 @@ class Pool:
             self.starting += 1
             try:
                 self._place(await self._spawn())
-            except (InitFailed, MicrofaasError) as error:
+            except (InitFailed, MicrofaasError, OSError) as error:
                 self._refuse_waiting(error)
                 raise
             finally:

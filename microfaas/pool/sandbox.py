@@ -90,8 +90,12 @@ class Sandbox:
         process.kill(self._pidfd)
 
     def move_in(self) -> None:
-        """Take the process over from its former group. Blocking."""
-        self._group.take_in(self.pid)
+        """Take the process over from its former group, unless it has ended. Blocking.
+
+        Raises OSError when it cannot be, or is just being cleared up.
+        """
+        if not process.ended(self._pidfd):  # else somebody else may have its number by now
+            self._group.take_in(self.pid)
 
     @property
     def joined(self) -> bool:

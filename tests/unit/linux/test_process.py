@@ -120,3 +120,15 @@ def test_what_is_gone_takes_no_processor_time() -> None:
 
 def test_this_machine_has_memory() -> None:
     assert process.machine_memory_mb() > 0
+
+
+def test_whether_a_process_has_ended_is_told_by_its_pidfd() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", CHILD], stdout=subprocess.DEVNULL) as made:
+        pidfd = os.pidfd_open(made.pid)
+        try:
+            assert not process.ended(pidfd)
+            made.kill()
+            made.wait()
+            assert process.ended(pidfd)
+        finally:
+            os.close(pidfd)
