@@ -21,7 +21,7 @@ from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
 from microfaas.deploy import Deployer
 from microfaas.dispatch import Dispatcher
-from microfaas.errors import ConfigError, MachineError, MicrofaasError, Problem, ShuttingDown
+from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import is_loopback
@@ -84,7 +84,8 @@ def serve(config: Config, announce: Callable[[Serving], None]) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Raises MicrofaasError when it cannot start."""
     process.raise_open_files()
     runtimes = Runtimes()
-    config = _completed(config, runtimes)
+    functions = runtimes.complete_all(config.functions, config.source or config.root)
+    config = msgspec.structs.replace(config, functions=functions)
     share = int(process.machine_memory_mb() * MEMORY_BUDGET_SHARE)
     budget_mb = config.memory_budget_mb or share
     with (
@@ -100,20 +101,6 @@ def serve(config: Config, announce: Callable[[Serving], None]) -> int:
         except* MicrofaasError as group:
             raise _first(group) from None
     return 0
-
-
-def _completed(config: Config, runtimes: Runtimes) -> Config:
-    """With each language's usual handler where none is named. Raises ConfigError."""
-    problems: list[Problem] = []
-    functions = []
-    for function in config.functions:
-        try:
-            functions.append(runtimes.complete(function))
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(config.source or config.root, problems)
-    return msgspec.structs.replace(config, functions=functions)
 
 
 def _require_enforced(facilities: Sequence[Facility]) -> None:

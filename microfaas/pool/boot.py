@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from microfaas.model import MIB, Version
+from microfaas.model import Version
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
-from microfaas.pool.output import Output
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.sandbox import Sandbox
 from microfaas.pool.site import Site
@@ -49,14 +48,11 @@ async def _start(
 
 async def _launch(site: Site, version: Version) -> Zygote:
     name = uuid.uuid4().hex[:8]
-    function = version.function
     await asyncio.to_thread(site.supplies.verify, version)
     group = site.lodging.group(f"zygote-{name}", version)
     started = await start(site.launcher, site.launch_zygote(version), group, control=True)
     assert started.control is not None
-    output = Output(
-        started.log_read, site.log_of(function.name), name, function.limits.output_mb_max * MIB
-    )
+    output = site.output(version, name, started.log_read)
     output.note(site.init_start(version))
     return Zygote(
         site=site,

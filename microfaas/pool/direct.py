@@ -10,12 +10,11 @@ from collections.abc import Callable
 from functools import partial
 
 from microfaas.errors import MachineError
-from microfaas.model import MIB, Version
+from microfaas.model import Version
 from microfaas.pool.instance import Instance, log_stream
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
-from microfaas.pool.output import Output
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.sandbox import Sandbox
 from microfaas.pool.shelf import Shelf
@@ -167,14 +166,12 @@ class Direct:
         exited: asyncio.Future[int],
         on_closed: Callable[[str], None],
     ) -> Instance:
-        function = self._version.function
-        log = self._site.log_of(function.name)
-        output = Output(log_read, log, name[:8], function.limits.output_mb_max * MIB)
+        output = self._site.output(self._version, name, log_read)
         output.note(self._site.init_start(self._version))
         return Instance(
             name=name,
             version=self._version,
-            arn=self._site.address.arn(function.name),
+            arn=self._site.address.arn(self._version.function.name),
             sandbox=sandbox,
             channel=channel,
             output=output,

@@ -20,11 +20,12 @@ from microfaas.linux.launcher import Launcher
 from microfaas.linux.namespaces import Root
 from microfaas.linux.warden import CellRequest
 from microfaas.log import LogFile
-from microfaas.model import Address, Function, Limits, Version
+from microfaas.model import MIB, Address, Function, Limits, Version
 from microfaas.pool import environment, roots
 from microfaas.pool.environment import LAYERS_ROOT, MOUNT_ROOT, TASK_ROOT
 from microfaas.pool.footing import Footing
 from microfaas.pool.lodging import Lodging
+from microfaas.pool.output import Output
 from microfaas.pool.reach import Reach, reach
 from microfaas.runtime import Runtime, Runtimes, custom_variables
 from microfaas.runtime.manifest import RUNTIME_DIR
@@ -109,6 +110,12 @@ class Site:
         """What runs the version. Raises RuntimeNotFound, BuildFailed."""
         wrapped = WRAPPER in version.function.environment or _has_extensions(version.layers_dir)
         return self._runtimes.runner(version.function, wrapped=wrapped)
+
+    def output(self, version: Version, name: str, log_read: int) -> Output:
+        """What takes the log of one process, which is told from others by its name."""
+        function = version.function
+        output_bytes_max = function.limits.output_mb_max * MIB
+        return Output(log_read, self.log_of(function.name), name[:8], output_bytes_max)
 
     def init_start(self, version: Version) -> str:
         """Lambda's line for the start of a runtime."""

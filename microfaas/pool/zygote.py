@@ -173,20 +173,14 @@ class Zygote:
             pipes.close_theirs()
             berth.close_cell()
             group.close_joins()
-        function = self.version.function
         state = State.FORKED if self._with_code else State.BOOTING
         return Instance(
             name=name,
             version=self.version,
-            arn=self._site.address.arn(function.name),
+            arn=self._site.address.arn(self.version.function.name),
             sandbox=Sandbox(group, fork.host_pid, fork.pidfd, self._shared_bytes),
             channel=Channel(pipes.replies_read, pipes.requests_write, state),
-            output=Output(
-                pipes.log_read,
-                self._site.log_of(function.name),
-                name[:8],
-                function.limits.output_mb_max * MIB,
-            ),
+            output=self._site.output(self.version, name, pipes.log_read),
             exited=fork.exited,
             on_closed=self._site.lodging.remove_tmp,
         )

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -209,6 +210,19 @@ class Runtimes:
             what = f'must be {manifest.handler_form}, not "{handler}"'
             raise ConfigError("", [Problem(f"functions.{function.name}.handler", what)])
         return msgspec.structs.replace(function, handler=handler)
+
+    def complete_all(self, functions: Iterable[Function], source: str) -> list[Function]:
+        """All of a configuration's; all faults are told at once. Raises as `complete` does."""
+        completed: list[Function] = []
+        problems: list[Problem] = []
+        for function in functions:
+            try:
+                completed.append(self.complete(function))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(source, problems)
+        return completed
 
     def _find(self, identifier: str, program: str | None) -> Runtime:
         manifest, version = self.manifest(identifier)

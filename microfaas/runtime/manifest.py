@@ -7,12 +7,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from microfaas import strict
 from microfaas.errors import ConfigError, Problem
+from microfaas.model import MIB
 
 FILE_NAME = "runtime.toml"
 # Where a host finds itself and what it borrows; what cannot be shown there is where it is.
@@ -21,7 +22,6 @@ LIBRARIES_DIR = "/var/lang/lib/microfaas"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What a managed heap may take of a function's memory: the rest is for the interpreter itself.
 _HEAP_SHARE = (7, 8)
-_MIB = 1024 * 1024
 
 Values = Mapping[str, str | int]
 
@@ -71,7 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     shares: list[str] = []
     snapshot: Literal["auto", "off"] = "auto"
     boot_variables: list[str] = []
-    environment: Annotated[dict[str, str], msgspec.Meta()] = {}
+    environment: dict[str, str] = {}
     build: Build | None = None
     code: Code | None = None
 
@@ -111,9 +111,9 @@ def memory_values(memory_mb: int) -> dict[str, int]:
     heap_mb = memory_mb * part // whole
     return {
         "memory_mb": memory_mb,
-        "memory_bytes": memory_mb * _MIB,
+        "memory_bytes": memory_mb * MIB,
         "heap_mb": heap_mb,
-        "heap_bytes": heap_mb * _MIB,
+        "heap_bytes": heap_mb * MIB,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import subprocess
@@ -107,6 +108,14 @@ class Conversation:
             if (fd := getattr(self, name)) >= 0:
                 os.close(fd)
                 setattr(self, name, -1)
+
+
+def error_of(message: Message) -> dict[str, Any]:
+    """The error object of a reply that is an error."""
+    assert message["kind"] == "error", message
+    fields: dict[str, Any] = json.loads(message["payload"])
+    assert fields["errorType"] == message["type"]
+    return fields
 
 
 def trace_ids_leak_bytes(talk: Conversation) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import shutil
 import subprocess
 import tempfile
@@ -62,11 +61,3 @@ class DotnetSpares(Spares):
         answer = spare.load(f"App::App.{handler}", **env)
         assert answer["kind"] == "loaded", (answer, spare.talk.printed())
         return spare
-
-
-def error_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The error object of a reply."""
-    assert message["kind"] == "error", message
-    fields: dict[str, Any] = json.loads(message["payload"])
-    assert fields["errorType"] == message["type"]
-    return fields

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import subprocess
@@ -69,11 +68,3 @@ class JavaSpares(Spares):
         answer = spare.load(handler, **env)
         assert answer["kind"] == "loaded", (answer, spare.talk.printed())
         return spare
-
-
-def error_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The error object of a reply."""
-    assert message["kind"] == "error", message
-    fields: dict[str, Any] = json.loads(message["payload"])
-    assert fields["errorType"] == message["type"]
-    return fields

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import textwrap
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import conversation
 from conversation import Conversation, launch
 from host_world import Host, arguments
 from spare_world import Spare, Spares
@@ -26,11 +26,9 @@ def returning(expression: str) -> str:
 
 
 def error_of(message: Message) -> dict[str, Any]:
-    """The error object of an error."""
-    assert message["kind"] == "error", message
-    fields: dict[str, Any] = json.loads(message["payload"])
+    """The error object of an error, with all that Lambda's Ruby has in it."""
+    fields = conversation.error_of(message)
     assert list(fields) == ["errorMessage", "errorType", "stackTrace"]
-    assert fields["errorType"] == message["type"]
     return fields
 
 

@@ -128,6 +128,13 @@ class Spares:
             path.write_text(textwrap.dedent(text))
         return spare
 
+    def start_loaded(self, file: str, code: str, handler: str, **environment: str) -> Spare:
+        """One that has loaded its only file."""
+        spare = self.start({file: code})
+        answer = spare.load(handler, **environment)
+        assert answer["kind"] == "loaded", (answer, spare.talk.printed())
+        return spare
+
 
 def _manifest(runtime: str) -> dict[str, Any]:
     with (RUNTIMES / runtime / "runtime.toml").open("rb") as file:

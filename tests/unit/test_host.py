@@ -9,10 +9,9 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conversation import LEAK_BYTES_MAX, trace_ids_leak_bytes
+from conversation import LEAK_BYTES_MAX, error_of, trace_ids_leak_bytes
 from host_world import Host
 
 from microfaas.model import MIB
@@ -55,13 +54,6 @@ def loaded(start: Start) -> Loaded:
 
 def returning(expression: str) -> str:
     return f"import decimal, math\ndef handler(event, context): return {expression}"
-
-
-def error_of(message: dict[str, Any]) -> dict[str, Any]:
-    assert message["kind"] == "error"
-    fields: dict[str, Any] = json.loads(message["payload"])
-    assert fields["errorType"] == message["type"]
-    return fields
 
 
 def test_the_first_word_is_ready(start: Start) -> None:

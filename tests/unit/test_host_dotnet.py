@@ -10,7 +10,8 @@ from typing import Any
 
 import dotnet_world
 import pytest
-from dotnet_world import DotnetSpares, error_of
+from conversation import error_of
+from dotnet_world import DotnetSpares
 from spare_world import REQUEST, Spare
 
 

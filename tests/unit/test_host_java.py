@@ -9,7 +9,8 @@ from typing import Any
 
 import java_world
 import pytest
-from java_world import JavaSpares, error_of
+from conversation import error_of
+from java_world import JavaSpares
 from spare_world import REQUEST, Spare
 
 

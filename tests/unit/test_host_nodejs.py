@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import conversation
 import pytest
 from conversation import LEAK_BYTES_MAX, trace_ids_leak_bytes
 from spare_world import REQUEST, Spare, Spares
@@ -42,9 +43,7 @@ def loaded(start: Start) -> Loaded:
 
 
 def error_of(message: dict[str, Any]) -> dict[str, Any]:
-    assert message["kind"] == "error", message
-    fields: dict[str, Any] = json.loads(message["payload"])
-    assert fields["errorType"] == message["type"]
+    fields = conversation.error_of(message)
     assert set(fields) == {"errorType", "errorMessage", "trace"}
     return fields
 

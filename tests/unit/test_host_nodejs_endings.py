@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conversation import error_of
 from spare_world import REQUEST, Spare, Spares
 
 Loaded = Callable[..., Spare]
@@ -19,14 +21,7 @@ NODE_MODULES = Path(__file__).parents[1] / "node" / "node_modules"
 def loaded(tmp_path: Path) -> Iterator[Loaded]:
     """Starts a host that has loaded this index.js."""
     with Spares(tmp_path, "nodejs") as spares:
-
-        def loaded(code: str, **environment: str) -> Spare:
-            spare = spares.start({"index.js": code})
-            answer = spare.load("index.handler", **environment)
-            assert answer["kind"] == "loaded", (answer, spare.talk.printed())
-            return spare
-
-        yield loaded
+        yield partial(spares.start_loaded, "index.js", handler="index.handler")
 
 
 @pytest.fixture
@@ -55,13 +50,6 @@ def node(version: int) -> str:
     found = [str(path) for path in NODE_MODULES.glob(f"node-{version}-*/bin/node")]
     assert found, f"Node.js {version} is missing: run `npm install` in tests/node"
     return found[0]
-
-
-def error_of(message: dict[str, Any]) -> dict[str, Any]:
-    assert message["kind"] == "error", message
-    fields: dict[str, Any] = json.loads(message["payload"])
-    assert fields["errorType"] == message["type"]
-    return fields
 
 
 def told(message: dict[str, Any]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,7 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 def loaded(tmp_path: Path) -> Iterator[Loaded]:
     """Starts a host that has loaded this index.js."""
     with Spares(tmp_path, "nodejs") as spares:
-
-        def loaded(code: str, **environment: str) -> Spare:
-            spare = spares.start({"index.js": code})
-            answer = spare.load("index.handler", **environment)
-            assert answer["kind"] == "loaded", (answer, spare.talk.printed())
-            return spare
-
-        yield loaded
+        yield partial(spares.start_loaded, "index.js", handler="index.handler")
 
 
 def streamed(spare: Spare, event: bytes = b"{}") -> list[dict[str, Any]]:
