@@ -28,7 +28,7 @@ check: packages $(VENV)/.ready $(LANGUAGES)
 # Not part of the proof: it goes on finding for as long as it is let.
 fuzz: $(VENV)/.ready
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[fuzz]'
-	for target in frames lanes configuration archives signatures; do \
+	for target in frames lanes configuration archives signatures patterns; do \
 		$(BIN)/python -m tests.fuzz $$target --seconds 60 || exit 1; \
 	done
 

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from tests import fuzz
 
-EXAMPLES = {"frames": 400, "lanes": 150, "configuration": 250, "archives": 150, "signatures": 400}
+EXAMPLES = {
+    "frames": 400,
+    "lanes": 150,
+    "configuration": 250,
+    "archives": 150,
+    "signatures": 400,
+    "patterns": 400,
+}
 KEPT = [(name, key) for name in fuzz.TARGETS for key in fuzz.kept(name)]
 
 edits = st.lists(
