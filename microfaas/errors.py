@@ -79,6 +79,17 @@ class TooManyRequests(MicrofaasError):
         super().__init__("Rate Exceeded.")
 
 
+class QueueFull(TooManyRequests):
+    """As much waits in a queue as may; what was accepted is kept, more is not."""
+
+    def __init__(self, queue: str, messages_max: int, bytes_max: int) -> None:
+        super().__init__("EventQueueFull")
+        self.args = (
+            f"cannot accept more for {queue}: it holds as much as it may, {messages_max} messages "
+            f"or {bytes_max >> 20} MiB; raise its limit, or wait until some have been dealt with",
+        )
+
+
 class MachineError(MicrofaasError):
     """This machine could not do what it should: start a process, write a file, make a cgroup."""
 
@@ -92,3 +103,19 @@ class ShuttingDown(MicrofaasError):
 
 class ProtocolError(MicrofaasError):
     """A host said something that the protocol does not allow at that point."""
+
+
+class ServiceError(MicrofaasError):
+    """An operation of one of AWS's services that cannot be done; `kind` is AWS's name for it.
+
+    `kind` is an error of the service's model or any other code. Without a `status` it is the
+    model's. `sender`: it is the caller's fault, so that SDKs do not try it again.
+    """
+
+    def __init__(
+        self, kind: str, message: str, *, status: int | None = None, sender: bool = True
+    ) -> None:
+        self.kind = kind
+        self.status = status
+        self.sender = sender
+        super().__init__(message)

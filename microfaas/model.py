@@ -76,6 +76,26 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: bool = True
 
 
+class Destination(msgspec.Struct, frozen=True):
+    """Where something is sent: a function, queue or topic by name, a URL, or a directory."""
+
+    kind: Literal["function", "queue", "topic", "url", "directory"]
+    name: str
+
+
+class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a function's events are seen through when nobody waits for them."""
+
+    retries_max: int = 2
+    retry_delay_s: float = 60.0
+    age_s_max: float = 21600.0
+    messages_max: int = 1_000_000
+    bytes_max: int = 1024 * MIB
+    on_success: Destination | None = None
+    on_failure: Destination | None = None
+    dead_letter: Destination | None = None
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What is deployed: where the code is, how to run it, what it may take."""
 
@@ -94,6 +114,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     snapshot: Literal["auto", "on", "off"] = "auto"
     isolation: Literal["instance", "request"] = "instance"
+    events: EventSettings = EventSettings()
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

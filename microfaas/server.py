@@ -20,21 +20,21 @@ from microfaas.audit import Audit
 from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
 from microfaas.deploy import Deployer
-from microfaas.dispatch import Dispatcher
-from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
+from microfaas.durable import Durable
+from microfaas.errors import MachineError, MicrofaasError
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.tls import Certificate
-from microfaas.invoke import Invoker, new_request_id
+from microfaas.invoke import Invoker
 from microfaas.linux import ground, process
 from microfaas.linux.facilities import Facility
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
 from microfaas.log import LogFile, path_of
-from microfaas.model import MIB, Function, Invocation, Outcome, Version
+from microfaas.model import MIB, Function, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.site import Closable, Site
 from microfaas.pool.supervisor import Supervisor
@@ -42,10 +42,10 @@ from microfaas.runtime import Runtimes
 from microfaas.store import db, machine_key
 from microfaas.store.code import CodeStore
 from microfaas.store.db import Database
-from microfaas.store.dead import DeadLetters
 from microfaas.store.functions import Functions
 from microfaas.store.keys import KeyRing
 from microfaas.store.machine_key import MachineKey
+from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.store.secrets import SecretStore
 from microfaas.store.usage import UsageLog
@@ -189,10 +189,11 @@ class _Server:
             builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
             deployer = Deployer(builder, code, functions, supervisor)
             invoker = Invoker(functions, supervisor, usage)
-            dispatcher = Dispatcher(invoker)
+            durable = Durable(config, database, invoker, tasks)
+            await durable.open()
             watcher = Watcher()
             stack.callback(watcher.close)
-            for forever in (supervisor.run, usage.run, dispatcher.run, self._write_logs):
+            for forever in (supervisor.run, usage.run, self._write_logs):
                 tasks.create_task(forever())
             versions = [await deployer.install(f, self._not_code()) for f in config.functions]
             deployer.prune()
@@ -204,20 +205,21 @@ class _Server:
             if certificate is not None:
                 tasks.create_task(certificate.follow())
             gateway = self._gateway = Gateway(
-                LambdaApi(invoker, dispatcher.submit, config.address),
+                LambdaApi(invoker, durable.events.accept, config.address),
                 ControlApi(functions, supervisor, config.address),
                 config.address,
                 drain_s_max=config.drain_s_max,
                 guard=guard,
                 requests=config.requests,
             )
-            stack.push_async_callback(dispatcher.drain, config.drain_s_max)
+            stack.push_async_callback(durable.close)
+            durable.serve()
             await self._listen(gateway, certificate)
             stack.push_async_callback(gateway.close)
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
             await stack.enter_async_context(
-                self._triggers(Ledger(database), DeadLetters(database), dispatcher, watcher)
+                self._triggers(Ledger(database), durable.store, watcher)
             )
             announce(self._serving(len(ring)))
             for version in versions:
@@ -254,26 +256,15 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def _triggers(
-        self, ledger: Ledger, dead: DeadLetters, dispatcher: Dispatcher, watcher: Watcher
+        self, ledger: Ledger, store: MessageStore, watcher: Watcher
     ) -> AsyncIterator[None]:
         """All triggers; at the end they take nothing new, and what runs may finish."""
         stopping = asyncio.Event()
-
-        async def deliver(function: str, event: bytes) -> tuple[Outcome, int]:
-            if stopping.is_set():
-                raise ShuttingDown
-            return await dispatcher.deliver(
-                Invocation(request_id=new_request_id(), function=function, event=event)
-            )
-
-        limits = {f.name: f.limits.concurrency_max for f in self.config.functions}
         around = Surroundings(
             root=self.config.root,
             address=self.config.address,
-            concurrency=limits.__getitem__,
-            deliver=deliver,
+            store=store,
             ledger=ledger,
-            dead=dead,
             watcher=watcher,
             stopping=stopping,
         )

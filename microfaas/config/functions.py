@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from microfaas import strict
+from microfaas.config.events import event_settings
 from microfaas.config.reach import (
     absolute,
     check_names_differ,
@@ -98,6 +99,7 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
         devices=devices(where, row.devices, problems),
         snapshot=row.snapshot,
         isolation=row.isolation,
+        events=event_settings(where, row, root, problems),
     )
 
 

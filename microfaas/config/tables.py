@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from microfaas.model import Limits
+from microfaas.model import MIB, EventSettings, Limits
 
 DEFAULTS = Limits()
+EVENTS = EventSettings()
 
 
 class MountTable(msgspec.Struct, kw_only=True):
@@ -171,6 +172,44 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         int,
         Meta(ge=1, le=1024, description="what one invocation may print, MiB; the rest is dropped"),
     ] = DEFAULTS.output_mb_max
+    retries_max: Annotated[
+        int, Meta(ge=0, le=100, description="how often an event that failed is tried again")
+    ] = EVENTS.retries_max
+    retry_delay_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="time before the first retry, seconds; before the n-th it is n times as "
+            "long, and up to a fifth more",
+        ),
+    ] = EVENTS.retry_delay_s
+    event_age_s_max: Annotated[
+        float, Meta(gt=0, le=1209600, description="an event older than this is given up, seconds")
+    ] = EVENTS.age_s_max
+    events_max: Annotated[
+        int, Meta(ge=1, le=100000000, description="events that may wait; more are refused")
+    ] = EVENTS.messages_max
+    events_mb_max: Annotated[
+        int, Meta(ge=1, le=1048576, description="what they may take of the disk, MiB")
+    ] = EVENTS.bytes_max // MIB
+    on_success: Annotated[
+        str | None,
+        Meta(
+            description="where the record of an event that succeeded is sent: `function:NAME`, "
+            "`queue:NAME`, `topic:NAME`, an `http:` or `https:` URL, or `directory:PATH`"
+        ),
+    ] = None
+    on_failure: Annotated[
+        str | None, Meta(description="where the record of one that was given up is sent")
+    ] = None
+    dead_letter: Annotated[
+        str | None,
+        Meta(
+            description="where the event itself is sent when it was given up, `queue:NAME` or "
+            "`topic:NAME`; without it and `on_failure` it is kept as a dead letter"
+        ),
+    ] = None
     triggers: Annotated[list[dict[str, Any]], Meta(description="what fires it")] = msgspec.field(
         default_factory=list
     )

@@ -32,8 +32,9 @@ INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
 
-# Accepts an event that nobody waits for. Raises TooManyRequests when there is no room.
-Submit = Callable[[Invocation], None]
+# Accepts an event that nobody waits for; its request id once it is on disk. Raises QueueFull and
+# MachineError.
+Submit = Callable[[Invocation], Awaitable[str]]
 
 
 # Writes to a client who waits for more; begun with the head of the reply.
@@ -91,7 +92,7 @@ class LambdaApi:
             invocation = self._invocation(prepared, body, request_id)
             if prepared.kind == "RequestResponse":
                 return succeeded(await self._invoker.invoke(invocation), invocation)
-            return self._accept(invocation, prepared.kind)
+            return await self._accept(invocation, prepared.kind)
         except Exception as error:
             return faults.fault(error, request_id, self._address)
 
@@ -116,7 +117,7 @@ class LambdaApi:
             invocation = self._invocation(prepared, body, request_id)
             if prepared.kind != "RequestResponse":
                 _check_member(prepared.kind, "invocationType", STREAMED_TYPES)
-                return self._accept(invocation, prepared.kind)
+                return await self._accept(invocation, prepared.kind)
             outcome = await self._invoker.invoke(invocation, on_chunk)
         except Exception as error:
             if write is not None:
@@ -146,14 +147,13 @@ class LambdaApi:
             tail=prepared.tail,
         )
 
-    def _accept(self, invocation: Invocation, kind: str) -> Reply:
+    async def _accept(self, invocation: Invocation, kind: str) -> Reply:
         """Event and DryRun: nobody waits for a result."""
-        headers = f"x-amzn-RequestId: {invocation.request_id}\r\n"
         if kind == "DryRun":
-            return Reply(204, headers, b"")
+            return Reply(204, f"x-amzn-RequestId: {invocation.request_id}\r\n", b"")
         # Lambda passes the client's context to synchronous invocations only.
-        self._submit(msgspec.structs.replace(invocation, client_context=b""))
-        return Reply(202, headers, b"")
+        request_id = await self._submit(invocation)
+        return Reply(202, f"x-amzn-RequestId: {request_id}\r\n", b"")
 
     def _prepare(self, call: InvokeCall) -> Prepared:
         name, qualifier = names.parse(call.raw_name, call.qualifier, self._address)

@@ -6,11 +6,12 @@ makes a commit outlive a power cut.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from microfaas.errors import MachineError
@@ -90,6 +91,20 @@ class Database:
             raise MachineError(f"cannot read {self.path}: it is not open")
         try:
             return self._reader.execute(self._statements[name], params).fetchall()
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+    @contextlib.contextmanager
+    def rows(self, name: str, params: Mapping[str, object]) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """The rows of a query one by one, for who may not want all; not to be awaited in."""
+        if self._reader is None:
+            raise MachineError(f"cannot read {self.path}: it is not open")
+        try:
+            cursor = self._reader.execute(self._statements[name], params)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
 

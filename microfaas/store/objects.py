@@ -8,15 +8,17 @@ is as long as the directories are full.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from microfaas.store.db import Database
+from microfaas.store.writer import Row
 
 KEYS_PER_PAGE = 500
 
-State = Literal["handled", "dead"]
+# What belongs into a batch: a statement and its rows.
+Change = tuple[str, Sequence[Row]]
 
 
 class Stamp(NamedTuple):
@@ -33,15 +35,13 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def record(
-        self, bucket: str, key: str, stamp: Stamp, sequencer: int, state: State
-    ) -> None:
-        """This state of the file has been handled, or given up on."""
-        await self._db.write("record_objects", [(bucket, key, *stamp, sequencer, state)])
+    def recorded(self, bucket: str, key: str, stamp: Stamp, sequencer: int) -> Change:
+        """This state of the file has been handed on."""
+        return "record_objects", [(bucket, key, *stamp, sequencer, "handled")]
 
-    async def forget(self, bucket: str, keys: Sequence[str]) -> None:
+    def forgotten(self, bucket: str, keys: Sequence[str]) -> Change:
         """The files have gone."""
-        await self._db.write("forget_objects", [(bucket, key) for key in keys])
+        return "forget_objects", [(bucket, key) for key in keys]
 
     def find(self, bucket: str, key: str) -> Stamp | None:
         """The state of the file that was handled last."""

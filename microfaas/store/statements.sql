@@ -81,14 +81,31 @@ SELECT max(sequencer) FROM objects WHERE bucket = :bucket;
 
 -- name: bury
 -- An event that is given up on.
-INSERT INTO dead_letters (at_ms, function, request_id, source, event, error, attempts)
-VALUES :rows;
+INSERT INTO dead_letters (
+    at_ms, function, request_id, source, event, error, attempts, queue, kind, attributes
+) VALUES :rows;
 
 -- name: dead_letters
--- The newest dead letters, of one function or of all.
-SELECT at_ms, function, request_id, source, event, error, attempts
-FROM dead_letters WHERE :function IS NULL OR function = :function
+-- The newest dead letters, as DeadLetter, by function, error and age.
+SELECT id, at_ms, function, request_id, source, event, error, attempts, queue, kind, attributes
+FROM dead_letters
+WHERE (:function IS NULL OR function = :function) AND (:kind IS NULL OR kind = :kind)
+  AND at_ms <= :before_ms AND id < :before
 ORDER BY id DESC LIMIT :limit;
+
+-- name: dead_letter
+-- One of them, by its number or by the id of its request.
+SELECT id, at_ms, function, request_id, source, event, error, attempts, queue, kind, attributes
+FROM dead_letters WHERE id = :id OR request_id = :request_id ORDER BY id DESC LIMIT 1;
+
+-- name: remove_dead_letters
+-- They were sent again, or are of no use.
+DELETE FROM dead_letters WHERE id IN (VALUES :rows);
+
+-- name: forget_dead_letters
+-- The oldest go: what is too old, or a step of them.
+DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY id LIMIT :step)
+AND (at_ms < :before_ms OR :crowded);
 
 -- name: count_dead_letters
 -- How many there are, of one function or of all.
@@ -134,3 +151,107 @@ UPDATE access_keys SET revoked_ms = :at_ms WHERE id = :id AND revoked_ms IS NULL
 -- name: note_access_key_used
 -- The day of its last use.
 UPDATE access_keys SET used_day = :day WHERE id = :id;
+
+-- name: queues
+-- Every place where messages wait, and how much does.
+SELECT id, name, messages, bytes FROM queues;
+
+-- name: add_queue
+-- A new place.
+INSERT INTO queues (id, name) VALUES :rows ON CONFLICT DO NOTHING;
+
+-- name: last_message
+-- The greatest id that was ever given to a message.
+SELECT max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0),
+    coalesce((SELECT max(id) FROM results), 0)
+);
+
+-- name: put_messages
+-- New messages, in the order of Message's fields.
+INSERT INTO messages (id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body)
+VALUES :rows;
+
+-- name: remove_messages
+-- They have been dealt with.
+DELETE FROM messages WHERE id IN (VALUES :rows);
+
+-- name: reschedule_messages
+-- They are to be taken again, later.
+UPDATE messages SET due_ms = :due_ms, attempts = :attempts, attributes = :attributes
+WHERE id = :id;
+
+-- name: lease_messages
+-- Nobody else is to take them for a while.
+UPDATE messages SET due_ms = :due_ms, attempts = :attempts WHERE id = :id;
+
+-- name: ready_messages
+-- What may be taken at once and was not yet seen, the oldest first.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND due_ms = 0 AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: due_messages
+-- What had to wait and need not any more, whose time came first first.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms ORDER BY due_ms, id LIMIT :limit;
+
+-- name: next_due
+-- When the next of those that wait need not any more.
+SELECT min(due_ms) FROM messages WHERE queue = :queue AND due_ms > :now_ms;
+
+-- name: message
+-- One message.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE id = :id;
+
+-- name: newest_messages
+-- A queue's messages, the newest first; only those before an id.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND due_ms = 0 AND id < :before ORDER BY id DESC LIMIT :limit;
+
+-- name: waiting_messages
+-- Those of a queue that wait for a time, the last of them first.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND due_ms > 0 ORDER BY due_ms DESC LIMIT :limit;
+
+-- name: pull_in_messages
+-- What would wait for longer than anything may was written while the clock was wrong.
+UPDATE messages SET due_ms = 0 WHERE queue = :queue AND due_ms > :latest_ms;
+
+-- name: record_results
+-- How events ended; once more after an event was sent again.
+INSERT INTO results (
+    id, request_id, function, qualifier, source, status,
+    accepted_ms, finished_ms, attempts, history, payload
+) VALUES :rows
+ON CONFLICT (id) DO NOTHING;
+
+-- name: forget_results
+-- The oldest go: what is too old, or a step of them.
+DELETE FROM results WHERE id IN (SELECT id FROM results ORDER BY id LIMIT :step)
+AND (finished_ms < :before_ms OR :crowded);
+
+-- name: result
+-- How one event ended.
+SELECT id, request_id, function, qualifier, source, status,
+       accepted_ms, finished_ms, attempts, history, payload
+FROM results WHERE id = :id;
+
+-- name: recent_results
+-- How events ended, the newest first, of one function or of all; without the payload.
+SELECT id, request_id, function, qualifier, source, status,
+       accepted_ms, finished_ms, attempts, history, x''
+FROM results WHERE :function IS NULL OR function = :function ORDER BY id DESC LIMIT :limit;
+
+-- name: set_resource
+-- What was made through the API, or changed.
+INSERT INTO resources (kind, name, at_ms, settings) VALUES :rows
+ON CONFLICT (kind, name) DO UPDATE SET settings = excluded.settings;
+
+-- name: remove_resource
+-- It is no more.
+DELETE FROM resources WHERE (kind, name) IN (VALUES :rows);
+
+-- name: resources
+-- All of a kind.
+SELECT name, at_ms, settings FROM resources WHERE kind = :kind ORDER BY name;

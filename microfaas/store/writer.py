@@ -155,10 +155,16 @@ def _code(error: Exception) -> int | None:
 
 
 def _merged(jobs: Sequence[_Job]) -> Iterator[Write]:
-    """The jobs' writes in order, neighbours with the same statement joined."""
-    writes = (write for job in jobs for write in job.writes if write[1])
-    for statement, group in itertools.groupby(writes, key=lambda write: write[0]):
-        yield statement, [row for _, rows in group for row in rows]
+    """The jobs' writes in order, as few as possible.
+
+    Neighbouring jobs that write by the same statements are done statement by statement: such jobs
+    are of one kind, and none of them touches the rows of another.
+    """
+    lists = [[write for write in job.writes if write[1]] for job in jobs]
+    for shape, group in itertools.groupby(lists, key=lambda writes: [name for name, _ in writes]):
+        alike = list(group)
+        for place, statement in enumerate(shape):
+            yield statement, [row for writes in alike for row in writes[place][1]]
 
 
 def _report(jobs: Sequence[_Job], error: MachineError | None) -> None:

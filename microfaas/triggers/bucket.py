@@ -31,21 +31,20 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from microfaas import payloads
 from microfaas.config import Trigger
-from microfaas.model import Outcome
-from microfaas.payloads import Happening, Origin
-from microfaas.store.dead import DeadLetter, DeadLetters
+from microfaas.payloads import s3
+from microfaas.payloads.s3 import Happening, Origin
+from microfaas.store import events
+from microfaas.store.messages import Batch, MessageStore
 from microfaas.store.objects import KEYS_PER_PAGE, Ledger, Stamp
-from microfaas.triggers import files
+from microfaas.triggers import files, pump
 from microfaas.triggers.agenda import Agenda, Heard
 from microfaas.triggers.following import Follower
 from microfaas.triggers.kind import Surroundings
-from microfaas.triggers.pump import Pump
 
 QUIET_S = 10.0
 RECHECK_S = 1.0
-# After the machine, not the function, failed.
+# After there was no room for it, or the disk refused.
 RETRY_S = 5.0
 # Kernels stamp files by a clock that ticks every 1 to 10 ms; two writes in a tick look the same.
 TICK_NS = 20_000_000
@@ -76,7 +75,6 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Follow the directory and deliver until cancelled or the server stops."""
     bucket = open_bucket(trigger, around)
     follower = Follower(bucket, around.watcher)
-    pump = Pump(trigger.function, around.concurrency(trigger.function), around.deliver)
 
     async def stop() -> None:
         await around.stopping.wait()
@@ -109,7 +107,7 @@ def open_bucket(trigger: Trigger, around: Surroundings) -> Bucket:
         settings=settings,
         origin=origin,
         ledger=around.ledger,
-        dead=around.dead,
+        store=around.store,
     )
 
 
@@ -125,7 +123,7 @@ class Bucket:
         settings: BucketSettings,
         origin: Origin,
         ledger: Ledger,
-        dead: DeadLetters,
+        store: MessageStore,
     ) -> None:
         self.path = path
         self.root = os.path.realpath(path)
@@ -135,7 +133,7 @@ class Bucket:
         self._settings = settings
         self._origin = origin
         self._ledger = ledger
-        self._dead = dead
+        self._store = store
         self._sequencer = ledger.last_sequencer(name)
         self._refused: set[str] = set()
         self._wake = asyncio.Event()
@@ -200,24 +198,22 @@ class Bucket:
             if looks % LOOKS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    async def settle(self, delivery: Delivery, outcome: Outcome | None, attempts: int) -> None:
-        failed = outcome is not None and not outcome.ok
-        if failed and not delivery.buried:
-            assert outcome is not None
-            await self._bury(delivery, outcome, attempts)
+    async def accept(self, delivery: Delivery) -> None:
+        """Put its event into the function's queue, and its state into the ledger, in one."""
+        batch = Batch()
+        if delivery.event is not None:
+            batch.put(events.draft(self.function, delivery.event, source=delivery.source))
         if delivery.stamp is None:
-            await self._ledger.forget(self.name, [delivery.key])
+            batch.also(*self._ledger.forgotten(self.name, [delivery.key]))
         else:
-            state: Literal["dead", "handled"] = "dead" if failed else "handled"
-            await self._ledger.record(
-                self.name, delivery.key, delivery.stamp, delivery.sequencer, state
-            )
+            stamp, sequencer = delivery.stamp, delivery.sequencer
+            batch.also(*self._ledger.recorded(self.name, delivery.key, stamp, sequencer))
+        await self._store.commit(batch)
         self._land(delivery.key)
 
-    def give_back(self, key: str, *, later: bool) -> None:
+    def give_back(self, key: str) -> None:
         self._land(key)
-        if later:
-            self.agenda.doubt(key, Heard.FOUND, time.monotonic() + RETRY_S)
+        self.agenda.doubt(key, Heard.FOUND, time.monotonic() + RETRY_S)
 
     def _land(self, key: str) -> None:
         if self.agenda.land(key):
@@ -301,7 +297,7 @@ class Bucket:
             etag = files.etag(path, stamp)
         else:
             etag = await asyncio.to_thread(files.etag, path, stamp)
-        event = payloads.object_created(self._origin, happening, size=stamp.size, etag=etag)
+        event = s3.object_created(self._origin, happening, size=stamp.size, etag=etag)
         return Delivery(self, happening, event, stamp)
 
     def _removed(self, key: str) -> Delivery:
@@ -309,7 +305,7 @@ class Bucket:
         happening = self._happening(key)
         if "removed" not in self._settings.events:
             return Delivery(self, happening, None, None)
-        return Delivery(self, happening, payloads.object_removed(self._origin, happening), None)
+        return Delivery(self, happening, s3.object_removed(self._origin, happening), None)
 
     def _happening(self, key: str) -> Happening:
         now_ns = time.time_ns()
@@ -320,23 +316,6 @@ class Bucket:
             at_ms=now_ns // 1_000_000,
             request_id=secrets.token_hex(8).upper(),
             host_id=base64.b64encode(secrets.token_bytes(57)).decode(),
-        )
-
-    async def _bury(self, delivery: Delivery, outcome: Outcome, attempts: int) -> None:
-        letter = DeadLetter(
-            at_ms=time.time_ns() // 1_000_000,
-            function=self.function,
-            request_id=delivery.request_id,
-            source=delivery.source,
-            event=delivery.event or b"",
-            error=outcome.payload,
-            attempts=attempts,
-        )
-        await self._dead.bury(letter)
-        delivery.buried = True
-        _log.error(
-            "%s gave up on %s after %d attempts (%s); the event is kept as a dead letter",
-            *(self.function, delivery.source, attempts, outcome.status),
         )
 
 
@@ -350,18 +329,16 @@ class Delivery:
         self.key = happening.key
         self.stamp = stamp
         self.sequencer = happening.sequencer
-        self.request_id = happening.request_id
         self.source = f"{bucket.name}/{happening.key}"
-        self.buried = False
         self._bucket = bucket
 
-    async def settle(self, outcome: Outcome | None, attempts: int) -> None:
-        """Record how it ended; what failed is buried with its event."""
-        await self._bucket.settle(self, outcome, attempts)
+    async def accept(self) -> None:
+        """It and its file's state are recorded, and the event will be run."""
+        await self._bucket.accept(self)
 
-    def give_back(self, *, later: bool) -> None:
-        """It was not dealt with: it stays unrecorded, and is looked at again later if wished."""
-        self._bucket.give_back(self.key, later=later)
+    def give_back(self) -> None:
+        """It was not taken: it stays unrecorded, and is looked at again later."""
+        self._bucket.give_back(self.key)
 
 
 def _page(

@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterator
 from hashlib import md5
 
-from microfaas import payloads
+from microfaas.payloads import s3
 from microfaas.store.objects import Stamp
 
 # Inode numbers are unsigned, SQLite's integers are not; the lower bits tell as much.
@@ -71,13 +71,13 @@ def being_written(path: str) -> bool | None:
 
 def etag(path: str, seen: Stamp) -> str:
     """The content's MD5, as S3 has it; past the size of one part a tag of size and time."""
-    if seen.size <= payloads.ETAG_PART_BYTES:
+    if seen.size <= s3.ETAG_PART_BYTES:
         try:
             with open(path, "rb") as file:
                 return md5(file.read(seen.size), usedforsecurity=False).hexdigest()
         except OSError:
             pass  # not ours to read, but still there
-    return payloads.multipart_etag(seen.size, seen.mtime_ns)
+    return s3.multipart_etag(seen.size, seen.mtime_ns)
 
 
 def walk(root: str, folder: str) -> Iterator[tuple[str, Stamp | None] | OSError]:

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from microfaas.config import Trigger
-from microfaas.model import Address, Outcome
-from microfaas.store.dead import DeadLetters
+from microfaas.model import Address
+from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.triggers.watching import Watcher
-
-# Runs a function with an event, retries included: how it ended at last, after how many attempts.
-# Raises ShuttingDown, or another MicrofaasError when it is the machine that failed.
-Deliver = Callable[[str, bytes], Awaitable[tuple[Outcome, int]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,10 +22,8 @@ class Surroundings:
 
     root: str
     address: Address
-    concurrency: Callable[[str], int]
-    deliver: Deliver
+    store: MessageStore
     ledger: Ledger
-    dead: DeadLetters
     watcher: Watcher
     stopping: asyncio.Event
 

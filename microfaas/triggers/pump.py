@@ -1,8 +1,8 @@
-"""Carries deliveries from a source to the function, as many at once as the function allows.
+"""Carries deliveries from a source to the queue of a function, many to a commit.
 
-A slot of the function is free again as soon as the function has ended. The recording goes on
-behind it, many to a commit, so a slow disk does not keep the function waiting; SETTLING_MAX
-bounds how many are waiting to be recorded.
+ACCEPTING_MAX bounds how many are on their way to the disk. When the queue is full or the disk
+refuses, a delivery is given back and its source offers it again later: nothing is lost, and the
+source waits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from microfaas.errors import MachineError, MicrofaasError, ShuttingDown
-from microfaas.model import Outcome
-from microfaas.triggers.kind import Deliver
+from microfaas.errors import MicrofaasError
 
-SETTLING_MAX = 1_000
-RECORD_AGAIN_S = 1.0
+ACCEPTING_MAX = 256
 
 _log = logging.getLogger("microfaas.triggers")
 
@@ -25,63 +22,51 @@ _log = logging.getLogger("microfaas.triggers")
 class Delivery(Protocol):
     """An event handed over; without one there is only something to record."""
 
-    event: bytes | None
     source: str
 
-    async def settle(self, outcome: Outcome | None, attempts: int) -> None:
-        """Record how it ended. Raises MachineError when that cannot be written now."""
+    async def accept(self) -> None:
+        """Put it into the function's queue. Raises MicrofaasError when that cannot be now."""
 
-    def give_back(self, *, later: bool) -> None:
-        """It was not dealt with: forget about it, or look at it again later."""
+    def give_back(self) -> None:
+        """It was not taken: it is to be looked at again later."""
 
 
-class Pump:
-    """Brings one trigger's deliveries to one function."""
+async def run(deliveries: AsyncIterator[Delivery]) -> None:
+    """Until there are no more; what was begun is then recorded."""
+    room = asyncio.Semaphore(ACCEPTING_MAX)
+    complaints = _Complaints()
 
-    def __init__(self, function: str, concurrency: int, deliver: Deliver) -> None:
-        self._function = function
-        self._deliver = deliver
-        self._slots = asyncio.Semaphore(concurrency)
-        self._settling = asyncio.Semaphore(SETTLING_MAX)
-
-    async def run(self, deliveries: AsyncIterator[Delivery]) -> None:
-        """Until there are no more; what was begun is then recorded."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                # First the slot, then the delivery: it should not grow old waiting for one.
-                await self._slots.acquire()
-                await self._settling.acquire()
-                try:
-                    delivery = await anext(deliveries)
-                except StopAsyncIteration:
-                    return
-                group.create_task(self._carry(delivery))
-
-    async def _carry(self, delivery: Delivery) -> None:
+    async def accept(delivery: Delivery) -> None:
         try:
-            outcome, attempts = await self._call(delivery)
-            await self._record(delivery, outcome, attempts)
-        except ShuttingDown:
-            delivery.give_back(later=False)
+            await delivery.accept()
+            complaints.over()
         except MicrofaasError as error:
-            _log.error("cannot deliver %s to %s: %s", delivery.source, self._function, error)
-            delivery.give_back(later=True)
+            complaints.make(delivery, error)
+            delivery.give_back()
         finally:
-            self._settling.release()
+            room.release()
 
-    async def _call(self, delivery: Delivery) -> tuple[Outcome | None, int]:
-        try:
-            if delivery.event is None:
-                return None, 0
-            return await self._deliver(self._function, delivery.event)
-        finally:
-            self._slots.release()
-
-    async def _record(self, delivery: Delivery, outcome: Outcome | None, attempts: int) -> None:
-        """Insist: what is not recorded would be done again after a restart."""
+    async with asyncio.TaskGroup() as group:
         while True:
+            # First the room, then the delivery: it should not grow old waiting for it.
+            await room.acquire()
             try:
-                return await delivery.settle(outcome, attempts)
-            except MachineError as error:
-                _log.error("cannot record %s: %s; trying again", delivery.source, error)
-                await asyncio.sleep(RECORD_AGAIN_S)
+                delivery = await anext(deliveries)
+            except StopAsyncIteration:
+                return
+            group.create_task(accept(delivery))
+
+
+class _Complaints:
+    """One line per outage, however many deliveries it stops."""
+
+    def __init__(self) -> None:
+        self._why = ""
+
+    def make(self, delivery: Delivery, error: MicrofaasError) -> None:
+        if self._why != str(error):
+            self._why = str(error)
+            _log.error("cannot take %s: %s; it is offered again", delivery.source, error)
+
+    def over(self) -> None:
+        self._why = ""

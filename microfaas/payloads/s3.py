@@ -1,4 +1,4 @@
-"""Events as AWS writes them, built from plain values: no I/O, no clock, no random numbers."""
+"""S3's notifications: of objects that were written, and of those that have gone. Pure."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _notification(
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": origin.region,
-        "eventTime": _time(happening.at_ms),
+        "eventTime": time_of(happening.at_ms),
         "eventName": name,
         "userIdentity": {"principalId": f"AWS:{origin.account_id}"},
         "requestParameters": {"sourceIPAddress": origin.source_ip},
@@ -96,6 +96,7 @@ def _notification(
     return msgspec.json.encode({"Records": [record]})
 
 
-def _time(at_ms: int) -> str:
+def time_of(at_ms: int) -> str:
+    """As AWS writes times with milliseconds."""
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,61 @@
+"""How events are seen through, from the configuration to the model."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from microfaas import strict
+from microfaas.config.reach import absolute
+from microfaas.config.tables import FunctionTable
+from microfaas.errors import Problem
+from microfaas.model import MIB, Destination, EventSettings
+
+_NAMED = ("function", "queue", "topic")
+_KNOWN = "function:NAME, queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
+
+
+def event_settings(
+    where: str, row: FunctionTable, root: str, problems: list[Problem]
+) -> EventSettings:
+    dead_letter = _destination(f"{where}.dead_letter", row.dead_letter, root, problems)
+    if dead_letter is not None and dead_letter.kind not in ("queue", "topic"):
+        problems.append(Problem(f"{where}.dead_letter", "must be queue:NAME or topic:NAME"))
+    return EventSettings(
+        retries_max=row.retries_max,
+        retry_delay_s=row.retry_delay_s,
+        age_s_max=row.event_age_s_max,
+        messages_max=row.events_max,
+        bytes_max=row.events_mb_max * MIB,
+        on_success=_destination(f"{where}.on_success", row.on_success, root, problems),
+        on_failure=_destination(f"{where}.on_failure", row.on_failure, root, problems),
+        dead_letter=dead_letter,
+    )
+
+
+def _destination(
+    where: str, text: str | None, root: str, problems: list[Problem]
+) -> Destination | None:
+    if text is None:
+        return None
+    made = destination(text, root)
+    if made is None:
+        problems.append(Problem(where, f"must be {_KNOWN}, not {strict.shown(text)}"))
+    return made
+
+
+def destination(text: str, root: str) -> Destination | None:
+    """What `queue:NAME` and the like mean; None when it means nothing."""
+    kind, _, name = text.partition(":")
+    if kind in ("http", "https"):
+        try:
+            parts = urlsplit(text)
+            return Destination("url", text) if parts.hostname and parts.port != 0 else None
+        except ValueError:
+            return None
+    if kind == "directory" and name:
+        return Destination("directory", absolute(root, os.path.expanduser(name)))
+    for known in _NAMED:
+        if kind == known and name:
+            return Destination(known, name)  # type: ignore[arg-type]
+    return None

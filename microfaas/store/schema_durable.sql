@@ -1,0 +1,90 @@
+-- Messages that wait for whoever takes them, and what became of events.
+
+-- Every place where messages wait, by name: function:NAME, queue:NAME, subscription:ID, outbox:….
+-- The first two count what lies in other tables. Triggers keep the counts, so that nothing has to
+-- be counted at start.
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    messages INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO queues (id, name) VALUES (1, 'results'), (2, 'dead letters');
+
+-- AUTOINCREMENT: an id is never given again, not even after the last row has gone.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,        -- 0: now; else nobody takes it before: delayed, or leased
+    at_ms INTEGER NOT NULL,         -- when it was accepted
+    uuid TEXT NOT NULL,             -- request or message id; its last 12 digits are `id`
+    attempts INTEGER NOT NULL,      -- runs that failed, or receives
+    group_id TEXT,                  -- of a FIFO queue
+    attributes BLOB NOT NULL,       -- what its kind of queue keeps beside the body
+    body BLOB NOT NULL
+);
+CREATE INDEX messages_by_due ON messages (queue, due_ms, id);
+
+CREATE TRIGGER message_put AFTER INSERT ON messages BEGIN
+    UPDATE queues SET messages = messages + 1,
+        bytes = bytes + length(NEW.body) + length(NEW.attributes) WHERE id = NEW.queue;
+END;
+CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
+    UPDATE queues SET messages = messages - 1,
+        bytes = bytes - length(OLD.body) - length(OLD.attributes) WHERE id = OLD.queue;
+END;
+CREATE TRIGGER message_changed AFTER UPDATE OF attributes ON messages BEGIN
+    UPDATE queues SET bytes = bytes - length(OLD.attributes) + length(NEW.attributes)
+    WHERE id = NEW.queue;
+END;
+
+-- How events ended: of each its last outcome. Bounded, the oldest go first.
+CREATE TABLE results (
+    id INTEGER PRIMARY KEY,         -- the message's
+    request_id TEXT NOT NULL,
+    function TEXT NOT NULL,
+    qualifier TEXT NOT NULL,
+    source TEXT NOT NULL,           -- what produced the event; empty for a call
+    status TEXT NOT NULL,           -- as in invocations; or expired, cancelled
+    accepted_ms INTEGER NOT NULL,
+    finished_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    history BLOB NOT NULL,          -- the attempts before the last
+    payload BLOB NOT NULL
+);
+CREATE INDEX results_of_function ON results (function, id);
+CREATE TRIGGER result_put AFTER INSERT ON results BEGIN
+    UPDATE queues SET messages = messages + 1,
+        bytes = bytes + length(NEW.payload) + length(NEW.history) WHERE id = 1;
+END;
+CREATE TRIGGER result_removed AFTER DELETE ON results BEGIN
+    UPDATE queues SET messages = messages - 1,
+        bytes = bytes - length(OLD.payload) - length(OLD.history) WHERE id = 1;
+END;
+
+-- Where a dead letter goes when it is sent again, and what it failed of.
+ALTER TABLE dead_letters ADD COLUMN queue TEXT NOT NULL DEFAULT '';
+ALTER TABLE dead_letters ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE dead_letters ADD COLUMN attributes BLOB NOT NULL DEFAULT x'';
+UPDATE dead_letters SET queue = 'function:' || function;
+UPDATE queues SET messages = (SELECT count(*) FROM dead_letters),
+    bytes = (SELECT coalesce(sum(length(event) + length(error)), 0) FROM dead_letters)
+WHERE id = 2;
+CREATE TRIGGER dead_letter_put AFTER INSERT ON dead_letters BEGIN
+    UPDATE queues SET messages = messages + 1,
+        bytes = bytes + length(NEW.event) + length(NEW.error) WHERE id = 2;
+END;
+CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letters BEGIN
+    UPDATE queues SET messages = messages - 1,
+        bytes = bytes - length(OLD.event) - length(OLD.error) WHERE id = 2;
+END;
+
+-- Queues, topics, subscriptions, streams and schedules that were made through the API; those of
+-- the configuration's file are not here.
+CREATE TABLE resources (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,         -- when it was made
+    settings BLOB NOT NULL,         -- JSON, in the form of its kind
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
