@@ -9,30 +9,44 @@ import msgspec
 
 from microfaas.errors import ConfigError, Problem
 
-# What a request asks for: to run a function, to look, or to change something.
-Action = Literal["invoke", "read", "admin"]
+# What a request asks for: to run a function, to put something into a queue, topic, stream or bus,
+# to take it from there, to look, or to change something.
+Action = Literal["invoke", "send", "receive", "read", "admin"]
 
-KNOWN = "invoke, invoke:NAME, invoke:PREFIX*, read, admin"
-_INVOKE = re.compile(r"invoke(?::([a-zA-Z0-9-_]{1,64})(\*)?)?")
+KNOWN = "invoke, invoke:NAME, invoke:PREFIX*, send and receive likewise, read, admin"
+_NAMED = re.compile(
+    r"invoke(?::[a-zA-Z0-9-_]{1,64}\*?)?|(?:send|receive)(?::[a-zA-Z0-9._/-]{1,256}\*?)?"
+)
+
+
+class Names(msgspec.Struct, frozen=True):
+    """Whom an action may be done to."""
+
+    every: bool = False
+    names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def have(self, name: str) -> bool:
+        """Whether a name is among them; no name is, when there is any at all."""
+        if not name:
+            return self.every or bool(self.names or self.prefixes)
+        return self.every or name in self.names or name.startswith(self.prefixes)
 
 
 class Scopes(msgspec.Struct, frozen=True):
     """A set of permissions; any of them suffices."""
 
     texts: tuple[str, ...]
-    invoke_all: bool = False
-    functions: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
+    named: dict[str, Names] = {}
     read: bool = False
     admin: bool = False
 
-    def allow(self, action: Action, function: str = "") -> bool:
-        """Whether they permit an action, `invoke` of a function by its bare name."""
+    def allow(self, action: Action, name: str = "") -> bool:
+        """Whether they permit an action: `invoke` of a function by its bare name, and so on."""
         if self.admin:
             return True
-        if action == "invoke":
-            by_name = self.invoke_all or function in self.functions
-            return by_name or function.startswith(self.prefixes)
+        if action in self.named:
+            return self.named[action].have(name)
         return action == "read" and self.read
 
     def __str__(self) -> str:
@@ -49,16 +63,28 @@ def parse(text: str, where: str = "scopes") -> Scopes:
         problems.append(Problem(where, f"needs at least one of: {KNOWN}"))
     if problems:
         raise ConfigError(where, problems)
-    invokes = [match for one in texts if (match := _INVOKE.fullmatch(one))]
     return Scopes(
         texts=texts,
-        invoke_all="invoke" in texts,
-        functions=frozenset(m[1] for m in invokes if m[1] and not m[2]),
-        prefixes=tuple(m[1] for m in invokes if m[2]),
+        named=_by_action(texts),
         read="read" in texts,
         admin="admin" in texts,
     )
 
 
+def _by_action(texts: tuple[str, ...]) -> dict[str, Names]:
+    found: dict[str, Names] = {}
+    for text in texts:
+        action, _, name = text.partition(":")
+        if action in ("read", "admin"):
+            continue
+        old, wild = found.get(action, Names()), name.endswith("*")
+        found[action] = Names(
+            every=old.every or not name,
+            names=old.names | ({name} if name and not wild else set()),
+            prefixes=(*old.prefixes, name[:-1]) if wild else old.prefixes,
+        )
+    return found
+
+
 def _known(text: str) -> bool:
-    return text in ("read", "admin") or _INVOKE.fullmatch(text) is not None
+    return text in ("read", "admin") or _NAMED.fullmatch(text) is not None

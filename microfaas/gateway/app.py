@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +16,9 @@ from microfaas.config import RequestsTable
 from microfaas.errors import AccessRefused, InvalidRequest, MachineError, RequestTooLarge
 from microfaas.gateway import faults, tls
 from microfaas.gateway.auth import Guard
+from microfaas.gateway.aws.api import AwsApi
+from microfaas.gateway.aws.requests import Request
+from microfaas.gateway.aws.service import Caller, Services
 from microfaas.gateway.connections import Counted, Ticket, peer_of
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
@@ -24,11 +28,13 @@ from microfaas.gateway.sigv4 import Signable
 from microfaas.gateway.tls import Certificate
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX, Address
+from microfaas.scopes import Action
 from microfaas.store.keys import Key
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BACKLOG = 1024
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -56,8 +62,10 @@ class Gateway:
         guard: Guard | None = None,
         requests: RequestsTable | None = None,
         fast: bool = True,
+        services: Services | None = None,
     ) -> None:
-        """Without a guard, nobody is asked for a key."""
+        """Without a guard, nobody is asked for a key; without services, none is served."""
+        self._aws_api = AwsApi(services) if services is not None and services.all else None
         self._guard = guard
         self._requests = requests or RequestsTable()
         self._drain_s_max = drain_s_max
@@ -140,6 +148,12 @@ class Gateway:
             app.router.add_post(stream + slash, self._stream)
         app.router.add_get("/_microfaas/v1/functions", self._functions)
         app.router.add_get("/_microfaas/v1/health", self._health)
+        if self._aws_api is not None:
+            for path in ("/", r"/{account:\d{12}}/{queue}", r"/{account:\d{12}}/{queue}/"):
+                app.router.add_get(path, self._aws)
+                app.router.add_post(path, self._aws)
+            for prefix in self._aws_api.prefixes:
+                app.router.add_route("*", f"/{prefix}{{rest:(/.*)?}}", self._aws)
         app.on_response_prepare.append(_drop_server_header)
         return app
 
@@ -196,6 +210,22 @@ class Gateway:
     async def _health(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "GetHealth")
         return self._respond(self._control_api.health(new_request_id()))
+
+    async def _aws(self, request: web.Request) -> web.StreamResponse:
+        assert self._aws_api is not None
+        fields = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(
+            request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, fields
+        )
+        caller = Caller(new_request_id(), peer_of(request.transport).host, self._base_url(request))
+        return self._respond(await self._aws_api.answer(asked, caller, _Visit(self, request)))
+
+    def _base_url(self, request: web.Request) -> str:
+        """What the client called us, if it is a name at all."""
+        host = request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            return self._address.endpoint_url
+        return f"{request.scheme}://{host}"
 
     @web.middleware
     async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -259,6 +289,29 @@ class Gateway:
         response.headers.clear()
         _set_headers(response, headers(reply, self._clock.date()))
         return response
+
+
+class _Visit:
+    """A request to one of AWS's services, and the guard's say in it."""
+
+    def __init__(self, gateway: Gateway, request: web.Request) -> None:
+        self._gateway = gateway
+        self._request = request
+
+    async def identify(self) -> Key | None:
+        return await self._gateway._identify(self._request)
+
+    async def body(self) -> bytes:
+        return await self._gateway._body(self._request)
+
+    def permit(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
+        if self._gateway._guard is not None:
+            self._gateway._guard.permit_any(key, actions, operation, name)
+
+    def refused(self, error: Exception) -> None:
+        guard = self._gateway._guard
+        if guard is not None and isinstance(error, AccessRefused):
+            guard.tell(error, _signable(self._request), peer_of(self._request.transport))
 
 
 def _set_headers(response: web.StreamResponse, lines: str) -> None:

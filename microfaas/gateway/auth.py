@@ -122,6 +122,16 @@ class Guard:
                 key_id=key.id,
             )
 
+    def permit_any(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
+        """Raises AccessRefused unless a scope allows one of these; `sqs:SendMessage` of a name."""
+        if not any(key.scopes.allow(action, name) for action in actions):
+            who = f"arn:aws:iam::{self._address.account_id}:user/{key.id}"
+            raise AccessRefused(
+                f"User: {who} is not authorized to perform: {operation} on resource: "
+                f"{name or '*'} because no scope of the key allows it",
+                key_id=key.id,
+            )
+
     def permit_invoke(self, key: Key, prepared: Prepared | InvalidRequest) -> None:
         """Raises AccessRefused. What is not understood names no function, and runs none."""
         if isinstance(prepared, Prepared):

@@ -12,6 +12,9 @@ LAYERS_ROOT = "/opt"
 MOUNT_ROOT = "/mnt"
 SECRETS_ROOT = "/run/secrets"
 
+# AWS's services that are served here, as its SDKs spell them; all others are AWS's.
+_SERVED = ("LAMBDA", "SQS", "SNS", "KINESIS", "EVENTBRIDGE", "SCHEDULER")
+
 _FIXED = {
     "LANG": "en_US.UTF-8",
     "TZ": ":UTC",
@@ -68,7 +71,7 @@ def _platform(function: Function, version: Version, address: Address) -> dict[st
         "_HANDLER": function.handler,
         "AWS_REGION": address.region,
         "AWS_DEFAULT_REGION": address.region,
-        "AWS_ENDPOINT_URL_LAMBDA": address.endpoint_url,
+        **{f"AWS_ENDPOINT_URL_{service}": address.endpoint_url for service in _SERVED},
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.number,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.limits.memory_mb),

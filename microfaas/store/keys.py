@@ -37,7 +37,7 @@ NAME_CHARS_MAX = 64
 KEYS_MAX = 1000
 DAY_MS = 86_400_000
 _BASE32 = string.ascii_uppercase + "234567"
-_FUNCTION_SCOPES = "invoke"
+_FUNCTION_SCOPES = "invoke,send,receive,read"
 
 _log = logging.getLogger("microfaas.store")
 

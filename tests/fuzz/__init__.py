@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-TARGETS = ("frames", "lanes", "configuration", "archives", "signatures", "patterns")
+TARGETS = ("frames", "lanes", "configuration", "archives", "signatures", "patterns", "aws_requests")
 CORPUS = Path(__file__).with_name("corpus")
 
 

@@ -29,6 +29,20 @@ from microfaas.scopes import Action
         ("admin", "invoke", "order", True),
         ("admin", "read", "", True),
         ("admin", "admin", "", True),
+        ("send", "send", "orders", True),
+        ("send", "receive", "orders", False),
+        ("send", "invoke", "orders", False),
+        ("send:orders.fifo", "send", "orders.fifo", True),
+        ("send:orders.fifo", "send", "orders", False),
+        ("send:a*,receive:b", "send", "a1", True),
+        ("send:a*,receive:b", "receive", "b", True),
+        ("send:a*,receive:b", "receive", "a1", False),
+        ("send:a,send", "send", "other", True),
+        # A name that stands nowhere: the service asks once it knows it.
+        ("receive:b", "receive", "", True),
+        ("send:b", "receive", "", False),
+        ("read", "send", "orders", False),
+        ("admin", "receive", "orders", True),
         (" invoke:order , read ", "read", "", True),
     ],
 )
@@ -42,7 +56,7 @@ def test_what_is_allowed(text: str, action: Action, function: str, allowed: bool
 )
 def test_what_is_no_scope_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(
-        ConfigError, match=r"cannot use --allow:(.|\n)*invoke:PREFIX\*, read, admin"
+        ConfigError, match=r"cannot use --allow:(.|\n)*invoke:PREFIX\*, .*read, admin"
     ):
         scopes.parse(text, "--allow")
 

@@ -153,8 +153,10 @@ class TestFunctions:
         self.serve(world, "order")
         key = world.ask(head)
         world.guard.permit(key, "invoke", "InvokeFunction", "pay")
-        with pytest.raises(AccessRefused, match="lambda:ListFunctions on resource: \\*"):
-            world.guard.permit(key, "read", "ListFunctions")
+        world.guard.permit(key, "read", "ListFunctions")
+        world.guard.permit_any(key, ("send",), "sqs:SendMessage", "orders")
+        with pytest.raises(AccessRefused, match="sqs:DeleteQueue on resource: orders"):
+            world.guard.permit_any(key, ("admin",), "sqs:DeleteQueue", "orders")
 
     @pytest.mark.parametrize("token", [None, b"", b"wrong", b"\xff"])
     def test_it_needs_its_session_token(self, world: World, token: bytes | None) -> None:

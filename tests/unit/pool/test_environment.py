@@ -42,7 +42,10 @@ def made(real: dict[str, str] | None = None, **fields: Any) -> dict[str, str]:
         ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/f"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "init"),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-        ("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9000"),
+        *(
+            (f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9000")
+            for service in ("LAMBDA", "SQS", "SNS", "KINESIS", "EVENTBRIDGE", "SCHEDULER")
+        ),
         ("LAMBDA_TASK_ROOT", "/var/task"),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("TZ", ":UTC"),

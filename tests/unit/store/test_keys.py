@@ -123,7 +123,8 @@ async def test_a_function_has_a_key_as_long_as_it_is_served(db: Database) -> Non
     assert hmac.compare_digest(key.secret_sha256, digest(secret))
     assert (known.secret(key), key.token) == (secret, token)
     assert key.scopes.allow("invoke", "pay")
-    assert not key.scopes.allow("read")
+    assert key.scopes.allow("read")
+    assert not key.scopes.allow("admin")
     assert known.find(key_id) is key
     assert function_credentials(MACHINE_KEY, "pay")[0] != key_id
 

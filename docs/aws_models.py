@@ -1,0 +1,239 @@
+"""Writes what microfaas needs to know of AWS's APIs, as data, out of botocore's service models.
+
+python -m docs.aws_models    write microfaas/gateway/aws/models/*.json
+
+botocore is needed here and in tests, never by microfaas itself. What is kept of a model are facts
+of the protocol for the operations that are served: shapes, names on the wire, constraints, errors.
+Of the others only the names are kept, so that they can be refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.model import ServiceModel
+
+MODELS = Path(__file__).parents[1] / "microfaas/gateway/aws/models"
+
+SERVED: Mapping[str, str] = {
+    "sqs": """
+        CreateQueue DeleteQueue ListQueues GetQueueUrl GetQueueAttributes SetQueueAttributes
+        SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch
+        ChangeMessageVisibility ChangeMessageVisibilityBatch PurgeQueue ListDeadLetterSourceQueues
+        StartMessageMoveTask ListMessageMoveTasks CancelMessageMoveTask
+        TagQueue UntagQueue ListQueueTags""",
+    "sns": """
+        CreateTopic DeleteTopic ListTopics GetTopicAttributes SetTopicAttributes
+        Publish PublishBatch Subscribe ConfirmSubscription Unsubscribe
+        ListSubscriptions ListSubscriptionsByTopic GetSubscriptionAttributes
+        SetSubscriptionAttributes TagResource UntagResource ListTagsForResource""",
+    "kinesis": """
+        CreateStream DeleteStream DescribeStream DescribeStreamSummary ListStreams ListShards
+        PutRecord PutRecords GetShardIterator GetRecords
+        IncreaseStreamRetentionPeriod DecreaseStreamRetentionPeriod
+        AddTagsToStream ListTagsForStream RemoveTagsFromStream""",
+    "events": """
+        PutEvents PutRule DeleteRule DescribeRule ListRules EnableRule DisableRule
+        PutTargets RemoveTargets ListTargetsByRule TestEventPattern
+        ListEventBuses DescribeEventBus""",
+    "scheduler": "CreateSchedule GetSchedule UpdateSchedule DeleteSchedule ListSchedules",
+}
+
+# What botocore's model of SQS, which has JSON only, does not say of the older query protocol.
+SQS_NAMESPACE = "http://queue.amazonaws.com/doc/2012-11-05/"
+SQS_LISTS = {
+    "ActionNameList": "ActionName",
+    "AttributeNameList": "AttributeName",
+    "MessageAttributeNameList": "MessageAttributeName",
+    "MessageSystemAttributeList": "MessageSystemAttributeName",
+    "BinaryList": "BinaryListValue",
+    "StringList": "StringListValue",
+    "TagKeyList": "TagKey",
+    "QueueUrlList": "QueueUrl",
+    "MessageList": "Message",
+    "BatchResultErrorEntryList": "BatchResultErrorEntry",
+    "ChangeMessageVisibilityBatchRequestEntryList": "ChangeMessageVisibilityBatchRequestEntry",
+    "ChangeMessageVisibilityBatchResultEntryList": "ChangeMessageVisibilityBatchResultEntry",
+    "DeleteMessageBatchRequestEntryList": "DeleteMessageBatchRequestEntry",
+    "DeleteMessageBatchResultEntryList": "DeleteMessageBatchResultEntry",
+    "SendMessageBatchRequestEntryList": "SendMessageBatchRequestEntry",
+    "SendMessageBatchResultEntryList": "SendMessageBatchResultEntry",
+    "ListMessageMoveTasksResultEntryList": "ListMessageMoveTasksResultEntry",
+}
+SQS_MAPS = {
+    "MessageBodyAttributeMap": ("MessageAttribute", "Name", "Value"),
+    "MessageBodySystemAttributeMap": ("MessageSystemAttribute", "Name", "Value"),
+    "MessageSystemAttributeMap": ("Attribute", "Name", "Value"),
+    "QueueAttributeMap": ("Attribute", "Name", "Value"),
+    "TagMap": ("Tag", "Key", "Value"),
+}
+_SQS_PREFIXED = (
+    "BatchEntryIdsNotDistinct",
+    "BatchRequestTooLong",
+    "EmptyBatchRequest",
+    "InvalidBatchEntryId",
+    "MessageNotInflight",
+    "PurgeQueueInProgress",
+    "QueueDeletedRecently",
+    "TooManyEntriesInBatchRequest",
+    "UnsupportedOperation",
+)
+SQS_CODES = {
+    **{name: f"AWS.SimpleQueueService.{name}" for name in _SQS_PREFIXED},
+    "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueNameExists": "QueueAlreadyExists",
+    "KmsAccessDenied": "KMS.AccessDeniedException",
+    "KmsDisabled": "KMS.DisabledException",
+    "KmsInvalidKeyUsage": "KMS.InvalidKeyUsageException",
+    "KmsInvalidState": "KMS.InvalidStateException",
+    "KmsNotFound": "KMS.NotFoundException",
+    "KmsOptInRequired": "KMS.OptInRequired",
+    "KmsThrottled": "KMS.ThrottlingException",
+}
+SQS_FORBIDDEN = ("InvalidSecurity", "OverLimit", "PurgeQueueInProgress", "RequestThrottled")
+
+_TRAITS = ("enum", "pattern", "min", "max", "sensitive")
+
+
+def main() -> None:
+    for service in SERVED:
+        path = MODELS / f"{service}.json"
+        path.write_text(_lines(made(service)))
+
+
+def _lines(model: dict[str, Any]) -> str:
+    """JSON with a line for each operation, error and shape."""
+    parts = []
+    for key, value in sorted(model.items()):
+        text = json.dumps(value, sort_keys=True)
+        if isinstance(value, dict):
+            inner = [f'"{k}": {json.dumps(v, sort_keys=True)}' for k, v in sorted(value.items())]
+            text = "{\n" + ",\n".join(inner) + "\n}"
+        parts.append(f'"{key}": {text}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def made(service: str) -> dict[str, Any]:
+    """What is kept of a service's model."""
+    source = botocore.session.Session().get_service_model(service)
+    served = SERVED[service].split()
+    operations = {name: _operation(source, name) for name in served}
+    roots = [o[side] for o in operations.values() for side in ("input", "output") if side in o]
+    metadata = source.metadata
+    names = [name for name in source.operation_names if name not in served]
+    model = {
+        "name": service,
+        "title": metadata.get("serviceAbbreviation", metadata["serviceFullName"]),
+        "protocols": [metadata["protocol"]],
+        "version": metadata["apiVersion"],
+        "target": metadata.get("targetPrefix", ""),
+        "json_version": metadata.get("jsonVersion", ""),
+        "namespace": metadata.get("xmlNamespace", ""),
+        "query_compatible": "awsQueryCompatible" in metadata,
+        "operations": operations,
+        "unserved": {name: _place(source, name) for name in names},
+        "errors": {shape.name: _error(service, shape) for shape in source.error_shapes},
+        "shapes": _shapes(source, roots),
+    }
+    if service == "sqs":
+        model |= {"protocols": ["json", "query"], "namespace": SQS_NAMESPACE}
+    return model
+
+
+def _operation(source: ServiceModel, name: str) -> dict[str, Any]:
+    operation = source.operation_model(name)
+    http = operation.http
+    kept = {"method": http["method"], "uri": http["requestUri"]}
+    if http.get("responseCode", 200) != 200:
+        kept["status"] = http["responseCode"]
+    if operation.input_shape is not None:
+        kept["input"] = operation.input_shape.name
+    if operation.output_shape is not None:
+        kept["output"] = operation.output_shape.name
+    return kept
+
+
+def _place(source: ServiceModel, name: str) -> str:
+    http = source.operation_model(name).http
+    return f"{http['method']} {http['requestUri']}"
+
+
+def _error(service: str, shape: Any) -> dict[str, Any]:
+    told = shape.metadata.get("error", {})
+    kept = {
+        "code": told.get("code", shape.name),
+        "status": told.get("httpStatusCode", 500 if shape.metadata.get("fault") else 400),
+        "members": sorted(shape.members),
+    }
+    if service == "sqs":
+        kept["code"] = SQS_CODES.get(shape.name, shape.name)
+        kept["status"] = 403 if shape.name in SQS_FORBIDDEN else 400
+    return kept
+
+
+def _shapes(source: ServiceModel, roots: list[str]) -> dict[str, Any]:
+    """The shapes that these are made of, by name."""
+    kept: dict[str, Any] = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name not in kept:
+            kept[name] = _shape(source, name)
+            members = [*kept[name].get("members", {}).values()]
+            members += [
+                kept[name][part] for part in ("member", "key", "value") if part in kept[name]
+            ]
+            waiting += [member["shape"] for member in members]
+    return kept
+
+
+def _shape(source: ServiceModel, name: str) -> dict[str, Any]:
+    shape = source.shape_for(name)
+    kept: dict[str, Any] = {"type": shape.type_name}
+    if shape.metadata.get("required"):
+        kept["required"] = list(shape.metadata["required"])
+    kept |= {trait: shape.metadata[trait] for trait in _TRAITS if trait in shape.metadata}
+    kept |= {t: shape.serialization[t] for t in ("flattened",) if t in shape.serialization}
+    if "timestampFormat" in shape.serialization:
+        kept["format"] = shape.serialization["timestampFormat"]
+    if shape.type_name == "structure":
+        kept["members"] = {key: _member(source, key, m) for key, m in shape.members.items()}
+    elif shape.type_name == "list":
+        kept["member"] = _member(source, "member", shape.member)
+    elif shape.type_name == "map":
+        kept["key"] = _member(source, "key", shape.key)
+        kept["value"] = _member(source, "value", shape.value)
+    if source.service_name == "sqs":
+        _name_for_query(name, kept)
+    return kept
+
+
+def _member(source: ServiceModel, key: str, member: Any) -> dict[str, Any]:
+    kept = {"shape": member.name}
+    traits = member.serialization
+    if traits.get("name", key) != key:
+        kept["name"] = traits["name"]
+    if "location" in traits:
+        kept["location"] = traits["location"]
+    if source.service_name == "sqs":
+        if member.name in SQS_LISTS:
+            kept["query"] = SQS_LISTS[member.name]
+        elif member.name in SQS_MAPS:
+            kept["query"] = SQS_MAPS[member.name][0]
+    return kept
+
+
+def _name_for_query(name: str, kept: dict[str, Any]) -> None:
+    if name in SQS_LISTS:
+        kept["flattened"] = True
+    elif name in SQS_MAPS:
+        kept["flattened"] = True
+        kept["key"]["name"], kept["value"]["name"] = SQS_MAPS[name][1:]
+
+
+if __name__ == "__main__":
+    main()
