@@ -1,4 +1,4 @@
-"""Writes the pages that say what the code says: the configuration, the system calls.
+"""Writes the pages that say what the code says: configuration, system calls, AWS's operations.
 
 python -m docs.generate            write them
 python -m docs.generate --check    only tell whether they are current
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from docs import aws_api
 from microfaas.config.tables import (
     ConfigTable,
     FunctionTable,
@@ -183,6 +184,7 @@ def _wrapped(names: str) -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "aws-api.md": aws_api.page,
     "configuration.md": page,
     "system-calls.md": system_calls,
 }
