@@ -97,6 +97,8 @@ class AwsApi:
     def _pairs(self, request: Request) -> Mapping[str, str]:
         if not requests.is_form(request):
             return {}
+        if request.method == "GET":  # a body must not say another action than `_is_open` saw
+            return query_form.fields(request.query)
         return query_form.fields(request.query) | query_form.fields(request.body)
 
     def _meant(self, request: Request, pairs: Mapping[str, str]) -> Meant:

@@ -35,14 +35,14 @@ def _last(key: str, separator: str) -> Names:
 
 
 def _topic(params: dict[str, Any]) -> Iterable[str]:
-    arn = params.get("TopicArn") or params.get("TargetArn") or params.get("PhoneNumber", "")
-    return (arn.rpartition(":")[2],)
+    given = [params[key] for key in ("TopicArn", "TargetArn", "PhoneNumber") if key in params]
+    return [arn.rpartition(":")[2] for arn in given]
 
 
 def _stream(params: dict[str, Any]) -> Iterable[str]:
-    if arn := params.get("StreamARN"):
-        return (arn.rpartition("/")[2],)
-    return (params["StreamName"],) if "StreamName" in params else ()
+    """All that are named: whichever the service goes by, it is permitted."""
+    given = [params[key] for key in ("StreamARN", "StreamName") if key in params]
+    return [text.rpartition("/")[2] for text in given]
 
 
 def _buses(params: dict[str, Any]) -> Iterable[str]:

@@ -199,6 +199,16 @@ async def test_a_link_in_a_message_confirms_a_subscription(url: str) -> None:
     assert "<SubscriptionArn>t-1</SubscriptionArn>" in text
 
 
+async def test_the_body_of_a_link_says_nothing(url: str) -> None:
+    def fetch() -> str:
+        link = f"{url}/?Action=ConfirmSubscription&TopicArn=a&Token=t-1"
+        request = urllib.request.Request(link, b"Action=Publish&Token=t-2", method="GET")
+        with urllib.request.urlopen(request) as answer:
+            return str(answer.read().decode())
+
+    assert "<SubscriptionArn>t-1</SubscriptionArn>" in await asyncio.to_thread(fetch)
+
+
 async def test_older_clients_of_a_queue_call_its_url(url: str) -> None:
     body = b"Action=SendMessage&MessageBody=a%26b"
     status, text = await get(f"{url}/123456789012/q", body)

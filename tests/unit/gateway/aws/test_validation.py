@@ -101,6 +101,7 @@ def test_xml_has_not_all_characters(text: str, good: bool) -> None:
         ("sns", "Publish", {"TopicArn": "arn:aws:sns:r:1:t"}, ["t"]),
         ("kinesis", "PutRecord", {"StreamARN": "arn:aws:kinesis:r:1:stream/s"}, ["s"]),
         ("kinesis", "PutRecord", {"StreamName": "s"}, ["s"]),
+        ("kinesis", "PutRecord", {"StreamARN": "a:stream/s", "StreamName": "t"}, ["s", "t"]),
         ("kinesis", "GetRecords", {"ShardIterator": "i"}, []),
         (
             *("events", "PutEvents"),
