@@ -4,6 +4,9 @@ Theory of operation. A window of the queue is kept in memory, bounded in number 
 put while the window holds all there is goes into it straight after its commit; else the window is
 filled from disk when it runs low. What had to wait (for a retry, or delayed) is read when it is
 due; `_held` has those of them that are in the window or at work, since nothing on disk tells.
+Of everything that waits for a time one of two things is true: the timer goes off then or sooner,
+or `_late` says that it has to be looked for.
+
 Nothing is leased on disk: this process is the only one that takes, and what was at work when it
 dies is simply there again.
 """
@@ -15,7 +18,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-from microfaas.store.messages import Message, MessageStore
+from microfaas.errors import MachineError
+from microfaas.store.messages import Batch, Message, MessageStore
 
 WINDOW_MESSAGES = 500
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -47,10 +51,10 @@ class Consumer:
         self._window: deque[Message] = deque()
         self._bytes = 0
         self._cursor = 0
-        # Whether there may be more on disk than the window has.
+        # Whether there may be more on disk: behind the cursor, and of what is due.
         self._more = True
+        self._late = True
         self._held: set[int] = set()
-        self._skipped = False
         self._workers = 0
         self._busy = 0
         self._stopped = False
@@ -62,8 +66,7 @@ class Consumer:
     def start(self) -> None:
         """Begin with what is there."""
         self._store.listen(self.queue, self._told)
-        self._fill()
-        self._spawn()
+        self._top_up()
 
     def stop(self) -> None:
         """Take nothing more."""
@@ -74,9 +77,14 @@ class Consumer:
         if self._timer is not None:
             self._timer.cancel()
 
-    def has(self, message: Message) -> bool:
-        """Whether its turn will come without its being read again."""
-        return any(waiting.id == message.id for waiting in self._window)
+    def drop(self, message: Message) -> None:
+        """One that was removed by somebody else is not to be taken any more."""
+        for waiting in self._window:
+            if waiting.id == message.id:
+                self._window.remove(waiting)
+                self._bytes -= waiting.size
+                self._held.discard(waiting.id)
+                return
 
     async def drained(self) -> None:
         """Wait until nothing is at work."""
@@ -102,23 +110,33 @@ class Consumer:
         self._window.append(message)
         self._bytes += message.size
 
+    def _top_up(self) -> None:
+        """Read more when the window runs low, and have it worked at."""
+        low = len(self._window) <= WINDOW_MESSAGES // 4 and self._bytes <= WINDOW_BYTES // 4
+        if low and (self._more or self._late):
+            self._fill()
+        self._spawn()
+
     def _fill(self) -> None:
         """Read what the window has room for: first what has waited already."""
-        room = WINDOW_MESSAGES - len(self._window)
-        due = self._store.due(self.queue, room + len(self._held), WINDOW_BYTES)
-        fresh = [message for message in due if message.id not in self._held][:room]
-        self._skipped = len(fresh) < len(due)
-        for message in fresh:
-            self._held.add(message.id)
-            self._append(message)
-        if self._more and (room := WINDOW_MESSAGES - len(self._window)) > 0:
-            messages, self._more = self._store.ready(
-                self.queue, self._cursor, room, max(1, WINDOW_BYTES - self._bytes)
+        # Asked for first: what becomes due from here on is found in one of the two ways, or both.
+        next_ms = self._store.next_due_ms(self.queue)
+        if self._late:
+            due, self._late = self._store.due(
+                self.queue,
+                WINDOW_MESSAGES - len(self._window),
+                WINDOW_BYTES - self._bytes,
+                self._held,
             )
-            for message in messages:
+            for message in due:
+                self._held.add(message.id)
+                self._append(message)
+        room, room_bytes = WINDOW_MESSAGES - len(self._window), WINDOW_BYTES - self._bytes
+        if self._more and room > 0 and room_bytes > 0:
+            ready, self._more = self._store.ready(self.queue, self._cursor, room, room_bytes)
+            for message in ready:
                 self._cursor = message.id
                 self._append(message)
-        next_ms = self._store.next_due_ms(self.queue)
         if next_ms is not None:
             self._arm(next_ms)
 
@@ -135,11 +153,8 @@ class Consumer:
 
     def _due(self) -> None:
         self._timer = None
-        if len(self._window) < WINDOW_MESSAGES:
-            self._fill()
-        else:
-            self._skipped = True
-        self._spawn()
+        self._late = True
+        self._top_up()
 
     def _spawn(self) -> None:
         """As many workers as there is work for; each takes until there is none."""
@@ -158,10 +173,10 @@ class Consumer:
                 except Exception:
                     # A fault of ours; the other messages must not pay for it.
                     _log.exception("%s: message %s stays for now", self.queue, message.uuid)
-                    self._retake(message)
+                    await self._postpone(message)
                 finally:
                     self._busy -= 1
-                    self._release(message)
+                    self._held.discard(message.id)
         finally:
             self._workers -= 1
             if not self._workers:
@@ -170,30 +185,21 @@ class Consumer:
     def _take(self) -> Message | None:
         if self._stopped:
             return None
-        if self._more and len(self._window) <= WINDOW_MESSAGES // 4:
-            self._fill()
+        self._top_up()
         if not self._window:
             return None
         message = self._window.popleft()
         self._bytes -= message.size
         return message
 
-    def _release(self, message: Message) -> None:
-        if message.due_ms:
-            self._held.discard(message.id)
-        if self._skipped:
-            self._skipped = False
-            self._arm(self._store.now_ms())
-
-    def _retake(self, message: Message) -> None:
+    async def _postpone(self, message: Message) -> None:
         """Have a message that is still as it was taken again, after a while."""
-        if self._stopped:
-            return
-        self._held.add(message.id)
-        loop = asyncio.get_running_loop()
-        loop.call_later(FAULT_DELAY_S, self._again, message)
-
-    def _again(self, message: Message) -> None:
-        if not self._stopped:
-            self._append(message)
-            self._spawn()
+        while not self._stopped:
+            batch = Batch()
+            due_ms = self._store.now_ms() + int(FAULT_DELAY_S * 1000)
+            batch.reschedule(message, due_ms, message.attempts)
+            try:
+                await self._store.commit(batch)
+                return
+            except MachineError:
+                await asyncio.sleep(FAULT_DELAY_S)

@@ -10,31 +10,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from microfaas.dispatch.consumer import Consumer
 from microfaas.dispatch.destinations import Destinations
-from microfaas.dispatch.retry import Policy, Step, decide
-from microfaas.errors import FunctionNotFound, MachineError, MicrofaasError, TooManyRequests
+from microfaas.dispatch.ends import Ends, Rules
+from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
 from microfaas.invoke import Invoker
-from microfaas.model import LATEST, Address, EventSettings, Invocation, Outcome
-from microfaas.payloads import results as records
+from microfaas.model import Address, EventSettings, Invocation, Outcome
 from microfaas.store import events
-from microfaas.store.dead import DeadLetter
 from microfaas.store.events import PREFIX, EventAttributes
-from microfaas.store.messages import Batch, Depth, Draft, Message, MessageStore
-from microfaas.store.results import (
-    HISTORY_MAX,
-    PAYLOAD_BYTES_MAX,
-    Attempt,
-    Result,
-    encode_history,
-)
+from microfaas.store.messages import Batch, Depth, Message, MessageStore
 
 # Behind a run its end is recorded, while the next one runs already.
 RECORDING_MAX = 32
@@ -54,11 +42,7 @@ class _Lane:
     """One function's events: how they are run, and how many at once."""
 
     def __init__(self, function: str, served: Served) -> None:
-        self.function = function
-        self.settings = served.settings
-        self.policy = Policy(
-            served.settings.retries_max, served.settings.retry_delay_s, served.settings.age_s_max
-        )
+        self.rules = Rules(function, served.settings)
         self.slots = asyncio.Semaphore(served.concurrency)
 
 
@@ -76,14 +60,16 @@ class Events:
     ) -> None:
         self._store = store
         self._invoker = invoker
-        self._destinations = destinations
-        self._address = address
+        self._ends = Ends(store, destinations, address, clock)
         self._tasks = tasks
-        self._clock = clock
         self._consumers: dict[str, Consumer] = {}
-        self._running: dict[int, asyncio.Task[None]] = {}
+        # What was taken can be cancelled until its end is being recorded.
+        self._taken: dict[int, asyncio.Task[None]] = {}
+        self._running: set[int] = set()
         self._cancelled: set[int] = set()
-        self._ends: dict[int, list[asyncio.Event]] = {}
+        self._settling: dict[int, asyncio.Event] = {}
+        self._cancels: dict[int, asyncio.Event] = {}
+        self._awaited: dict[int, list[asyncio.Event]] = {}
 
     async def accept(self, invocation: Invocation, source: str = "") -> str:
         """Take an event for later; its request id, once it is on disk.
@@ -134,259 +120,129 @@ class Events:
     def is_running(self, message: Message) -> bool:
         return message.id in self._running
 
+    def serves(self, function: str) -> bool:
+        """Whether events of a function would be run."""
+        return function in self._consumers
+
     async def cancel(self, message: Message) -> bool:
-        """Have an event not run, or no longer; False when it has ended meanwhile."""
-        self._cancelled.add(message.id)
+        """Have an event not run, or no longer; False when it has ended meanwhile.
+
+        Raises MachineError: then it goes on as before.
+        """
+        while (other := self._cancels.get(message.id)) is not None:
+            await other.wait()
+        over = self._cancels[message.id] = asyncio.Event()
         try:
-            if (task := self._running.get(message.id)) is not None:
-                task.cancel()
-                await self.ended(message)
-                return True
-            if self._store.find(message.uuid) is None:
-                return False
-            await self._store.commit(self._ended(message, "cancelled", b"null"))
+            return await self._cancel(message)
         finally:
-            # One that waits in a window is left out when its turn comes.
-            if not self._waits(message):
-                self._cancelled.discard(message.id)
-        self._tell(message)
+            del self._cancels[message.id]
+            over.set()
+
+    async def _cancel(self, message: Message) -> bool:
+        if (task := self._taken.get(message.id)) is not None:
+            self._cancelled.add(message.id)
+            task.cancel()
+            await self.ended(message)
+            return True
+        if (settling := self._settling.get(message.id)) is not None:
+            await settling.wait()
+        if (found := self._store.find(message.uuid)) is None:
+            return False
+        await self._store.commit(self._ends.ended(found, "cancelled", b"null"))
+        name = self._store.name(found).removeprefix(PREFIX)
+        if (consumer := self._consumers.get(name)) is not None:
+            consumer.drop(found)
+        self._tell(found)
         return True
 
     async def ended(self, message: Message) -> None:
         """Wait until an event that waits or runs has ended for good."""
         event = asyncio.Event()
-        self._ends.setdefault(message.id, []).append(event)
+        self._awaited.setdefault(message.id, []).append(event)
         try:
             if self._store.find(message.uuid) is not None:
                 await event.wait()
         finally:
-            waiting = self._ends.get(message.id, [])
+            waiting = self._awaited.get(message.id, [])
             if event in waiting:
                 waiting.remove(event)
             if not waiting:
-                self._ends.pop(message.id, None)
+                self._awaited.pop(message.id, None)
 
     async def _see_through(self, lane: _Lane, message: Message) -> None:
-        if message.id in self._cancelled:
-            self._cancelled.discard(message.id)
-            return
+        while (cancel := self._cancels.get(message.id)) is not None:
+            await cancel.wait()
+            if self._store.find(message.uuid) is None:
+                return
         attributes = events.decode_attributes(message.attributes)
         task = asyncio.current_task()
         assert task is not None
+        self._taken[message.id] = task
         try:
-            async with lane.slots:
-                self._running[message.id] = task
-                outcome, expired = await self._attempt(lane, message, attributes)
+            outcome, expired = await self._attempt(lane, message, attributes)
+            batch = self._ends.conclude(lane.rules, message, attributes, outcome, expired)
         except asyncio.CancelledError:
             if message.id not in self._cancelled:
                 raise
+            self._cancelled.discard(message.id)
             task.uncancel()
-            await self._settle(lane, self._ended(message, "cancelled", b"null"), message)
-            return
+            batch = self._ends.ended(message, "cancelled", b"null")
         finally:
-            self._running.pop(message.id, None)
-        batch = self._conclude(lane, message, attributes, outcome, expired)
+            del self._taken[message.id]
         await self._settle(lane, batch, message)
 
     async def _attempt(
         self, lane: _Lane, message: Message, attributes: EventAttributes
     ) -> tuple[Outcome | None, bool]:
         """Run it: how it ended, None when it was refused; and whether it was too old to run."""
-        if self._age_s(message) > lane.policy.age_s_max:
-            return None, True
         invocation = Invocation(
             request_id=message.uuid,
-            function=lane.function,
+            function=lane.rules.function,
             event=message.body,
             qualifier=attributes.qualifier,
             trace_id=attributes.trace_id,
         )
-        try:
-            return await self._invoker.invoke(invocation), False
-        except (TooManyRequests, MachineError, FunctionNotFound):
-            return None, False
-
-    def _conclude(
-        self,
-        lane: _Lane,
-        message: Message,
-        attributes: EventAttributes,
-        outcome: Outcome | None,
-        expired: bool,
-    ) -> Batch:
-        """What an attempt leads to, as one batch."""
-        attempts = message.attempts + (outcome is not None)
-        step = Step("bury", condition="EventAgeExceeded")
-        if not expired:
-            ok = outcome.ok if outcome is not None else None
-            age_s, chance = self._age_s(message), random.random()
-            step = decide(lane.policy, attempts, attributes.refusals, ok, age_s, chance)
-        if step.action == "retry":
-            return self._retried(message, attributes, outcome, attempts, step.delay_s)
-        status = outcome.status.value if outcome is not None else "expired"
-        payload = outcome.payload if outcome is not None else b"null"
-        batch = self._ended(message, status, payload, attempts)
-        if step.action == "done":
-            self._send(batch, lane, message, outcome, "Success", attempts)
-        else:
-            _log.error(
-                "%s: event %s given up after %d attempts (%s): %s",
-                lane.function,
-                message.uuid,
-                attempts,
-                step.condition,
-                payload[:500].decode(errors="replace"),
-            )
-            self._send(batch, lane, message, outcome, step.condition, attempts)
-        return batch
-
-    def _retried(
-        self,
-        message: Message,
-        attributes: EventAttributes,
-        outcome: Outcome | None,
-        attempts: int,
-        delay_s: float,
-    ) -> Batch:
-        if outcome is None:
-            changed = msgspec.structs.replace(attributes, refusals=attributes.refusals + 1)
-        else:
-            history = [*attributes.history, self._tried(outcome)][-HISTORY_MAX:]
-            changed = msgspec.structs.replace(attributes, refusals=0, history=history)
-        batch = Batch()
-        due_ms = self._store.now_ms() + int(delay_s * 1000)
-        batch.reschedule(message, due_ms, attempts, events.encode_attributes(changed))
-        return batch
-
-    def _tried(self, outcome: Outcome) -> Attempt:
-        error = records.error_of(outcome.payload)[0] or outcome.error_type
-        wall_ms = round(outcome.wall_s * 1000, 3)
-        return Attempt(int(self._clock() * 1000), outcome.status.value, wall_ms, error)
-
-    def _ended(
-        self, message: Message, status: str, payload: bytes, attempts: int | None = None
-    ) -> Batch:
-        """Its removal, and its result."""
-        attributes = events.decode_attributes(message.attributes)
-        result = Result(
-            message.id,
-            message.uuid,
-            self._store.name(message).removeprefix(PREFIX),
-            attributes.qualifier,
-            attributes.source,
-            status,
-            message.at_ms,
-            int(self._clock() * 1000),
-            message.attempts if attempts is None else attempts,
-            encode_history(attributes.history) if attributes.history else b"",
-            payload[:PAYLOAD_BYTES_MAX],
-        )
-        batch = Batch()
-        batch.remove(message)
-        batch.also("record_results", [result])
-        return batch
-
-    def _send(
-        self,
-        batch: Batch,
-        lane: _Lane,
-        message: Message,
-        outcome: Outcome | None,
-        condition: str,
-        attempts: int,
-    ) -> None:
-        """Tell those who want to know; what nobody takes when it failed becomes a dead letter."""
-        settings, ok = lane.settings, condition == "Success"
-        to = settings.on_success if ok else settings.on_failure
-        try:
-            if to is not None:
-                record = records.record(
-                    at_ms=int(self._clock() * 1000),
-                    request_id=message.uuid,
-                    function_arn=f"{self._address.arn(lane.function)}:{_qualifier(message)}",
-                    condition=condition,
-                    attempts=attempts,
-                    event=message.body,
-                    outcome=outcome,
-                )
-                self._destinations.send(batch, to, record)
-            if settings.dead_letter is not None and not ok:
-                kept = records.dead_letter_attributes(message.uuid, outcome)
-                self._destinations.send(batch, settings.dead_letter, message.body, kept)
-            elif to is None and not ok:
-                batch.also("bury", [self._letter(lane, message, outcome, condition, attempts)])
-        except MicrofaasError as error:
-            _log.error("%s: cannot tell of event %s: %s", lane.function, message.uuid, error)
-            batch.also("bury", [self._letter(lane, message, outcome, condition, attempts)])
-
-    def _letter(
-        self, lane: _Lane, message: Message, outcome: Outcome | None, why: str, attempts: int
-    ) -> DeadLetter:
-        payload = outcome.payload if outcome is not None else b"null"
-        kind = records.error_of(payload)[0] if outcome is not None else ""
-        attributes = events.decode_attributes(message.attributes)
-        fresh = msgspec.structs.replace(attributes, refusals=0, history=[])
-        return DeadLetter(
-            int(self._clock() * 1000),
-            lane.function,
-            message.uuid,
-            attributes.source,
-            message.body,
-            payload,
-            attempts,
-            PREFIX + lane.function,
-            kind or why,
-            events.encode_attributes(fresh),
-        )
+        async with lane.slots:
+            if self._ends.age_s(message) > lane.rules.policy.age_s_max:
+                return None, True
+            self._running.add(message.id)
+            try:
+                return await self._invoker.invoke(invocation), False
+            except (TooManyRequests, MachineError, FunctionNotFound):
+                return None, False
+            finally:
+                self._running.discard(message.id)
 
     async def _settle(self, lane: _Lane, batch: Batch, message: Message) -> None:
         """Insist: what is not recorded would be done again after a restart."""
+        settled = self._settling[message.id] = asyncio.Event()
+        try:
+            await self._record(lane, batch, message)
+        finally:
+            del self._settling[message.id]
+            settled.set()
+        if batch.removed:
+            self._tell(message)
+
+    async def _record(self, lane: _Lane, batch: Batch, message: Message) -> None:
         while True:
             try:
                 await self._store.commit(batch)
-                break
+                return
             except TooManyRequests as full:
                 # Its destination has no room. It must not wait for that, so it is kept here.
-                _log.error("%s: event %s: %s", lane.function, message.uuid, full)
-                batch.writes.append(
-                    ("bury", [self._overflown(lane, draft, message) for draft in batch.drafts])
-                )
+                _log.error("%s: event %s: %s", lane.rules.function, message.uuid, full)
+                letters = [self._ends.overflown(lane.rules, d, message) for d in batch.drafts]
+                batch.also("bury", letters)
                 batch.drafts.clear()
             except MachineError as error:
                 _log.error("cannot record the end of %s: %s; trying again", message.uuid, error)
                 await asyncio.sleep(RECORD_AGAIN_S)
-        if batch.removed:
-            self._tell(message)
-
-    def _overflown(self, lane: _Lane, draft: Draft, message: Message) -> DeadLetter:
-        return DeadLetter(
-            int(self._clock() * 1000),
-            lane.function,
-            message.uuid,
-            "destination",
-            draft.body,
-            b"null",
-            0,
-            draft.queue,
-            "QueueFull",
-            draft.attributes,
-        )
 
     def _tell(self, message: Message) -> None:
-        for event in self._ends.get(message.id, ()):
+        for event in self._awaited.get(message.id, ()):
             event.set()
-
-    def _age_s(self, message: Message) -> float:
-        return self._clock() - message.at_ms / 1000
-
-    def _waits(self, message: Message) -> bool:
-        consumer = self._consumers.get(self._store.name(message).removeprefix(PREFIX))
-        return consumer is not None and consumer.has(message)
 
 
 def _has_events(depth: Depth) -> bool:
     return depth.name.startswith(PREFIX) and depth.messages > 0
-
-
-def _qualifier(message: Message) -> str:
-    return events.decode_attributes(message.attributes).qualifier or LATEST

@@ -6,6 +6,7 @@ makes a commit outlive a power cut.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -81,9 +82,13 @@ class Database:
 
     async def write_all(self, writes: Sequence[Write]) -> None:
         """Run several statements in one commit: all of it is written, or nothing."""
+        await self.submit(writes)
+
+    def submit(self, writes: Sequence[Write]) -> asyncio.Future[None]:
+        """The same, in the order of the calls; the future is done after the commit."""
         if self._writer is None:
             raise MachineError(f"cannot write {self.path}: it is not open for writing")
-        await self._writer.submit([(self._statements[name], rows) for name, rows in writes])
+        return self._writer.submit([(self._statements[name], rows) for name, rows in writes])
 
     def read(self, name: str, params: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Run a short, indexed query; it sees every commit made so far."""

@@ -14,6 +14,7 @@ DEAD_MAX = 100_000
 DEAD_BYTES_MAX = 1024 * MIB
 PRUNE_STEP = 1_000
 PAGE = 100
+PAGE_BYTES = 4 * MIB
 DAY_MS = 86_400_000
 _EVER = 1 << 62
 
@@ -59,15 +60,29 @@ class DeadLetters:
         before_id: int = _EVER,
         limit: int = PAGE,
     ) -> list[Buried]:
-        """The newest first, of one function or of all, of one error or of all, by age."""
-        params = {
-            "function": function,
-            "kind": kind,
-            "before_ms": before_ms,
-            "before": before_id,
-            "limit": limit,
-        }
-        return [_buried(row) for row in self._db.read("dead_letters", params)]
+        """The newest first, of one function or of all, of one error or of all, by age. Not more
+        than PAGE_BYTES of events, but for a single one."""
+        found: list[Buried] = []
+        size = 0
+        params = _params(function, kind, before_ms, before_id, limit)
+        with self._db.rows("dead_letters", params) as rows:
+            for row in rows:
+                found.append(_buried(row))
+                size += len(found[-1].letter.event)
+                if size >= PAGE_BYTES:
+                    break
+        return found
+
+    def heads(
+        self,
+        function: str | None = None,
+        kind: str | None = None,
+        before_ms: int = _EVER,
+        limit: int = PAGE,
+    ) -> list[Buried]:
+        """The same without the events, and with the begin of the errors."""
+        params = _params(function, kind, before_ms, _EVER, limit)
+        return [_buried(row) for row in self._db.read("dead_letter_heads", params)]
 
     def find(self, name: str) -> Buried | None:
         """One by its number or its request's id."""
@@ -97,6 +112,18 @@ class DeadLetters:
             if not crowded:
                 return dropped
             dropped += PRUNE_STEP
+
+
+def _params(
+    function: str | None, kind: str | None, before_ms: int, before_id: int, limit: int
+) -> dict[str, object]:
+    return {
+        "function": function,
+        "kind": kind,
+        "before_ms": before_ms,
+        "before": before_id,
+        "limit": limit,
+    }
 
 
 def _buried(row: tuple[int, ...]) -> Buried:

@@ -13,22 +13,21 @@ not be read back.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from microfaas.errors import MachineError, QueueFull
+import msgspec
+
+from microfaas.errors import QueueFull
 from microfaas.model import MIB
 from microfaas.store.db import Database
+from microfaas.store.room import Room
 from microfaas.store.writer import Row
 
-# Below this much free space nothing new is accepted, so that what is there can be dealt with:
-# to remove a message takes space for a moment.
-DISK_RESERVE_BYTES = 64 * MIB
-DISK_RESERVE_SHARE = 0.05
-DISK_LOOK_S = 0.5
 # No delay, lease or retry is longer. What is due later was written by a clock that was wrong.
 DUE_MS_MAX = 13 * 3600 * 1000
 ID_DIGITS = 12
@@ -128,7 +127,7 @@ class MessageStore:
         self._written = set(self._names)
         self._next_id: int = db.read("last_message", {})[0][0] + 1
         self._listeners: dict[int, Listener] = {}
-        self._room = _Room(db.path)
+        self._room = Room(db.path)
         # Monotonic from here on: a clock that is set moves no lease and no retry.
         self._base_s = clock() - time.monotonic()
 
@@ -181,12 +180,13 @@ class MessageStore:
         self._check_room(batch.drafts)
         messages = [self._message(draft) for draft in batch.drafts]
         try:
-            await self._db.write_all(self._writes(batch, messages))
+            done = self._db.submit(self._writes(batch, messages))
         except BaseException:
             self._count(messages, -1)
             raise
-        self._count(batch.removed, -1)
-        self._tell(messages, batch)
+        # Who waits may be cancelled: what is on disk then is there nonetheless, and is told of.
+        done.add_done_callback(lambda done: self._committed(done, batch, messages))
+        await asyncio.shield(done)
         return messages
 
     async def put(self, draft: Draft) -> Message:
@@ -201,11 +201,23 @@ class MessageStore:
         messages, whole = self._read("ready_messages", params, bytes_max)
         return messages, not whole or len(messages) == limit
 
-    def due(self, queue: str, limit: int, bytes_max: int = READ_BYTES) -> list[Message]:
-        """What had to wait and need not any more."""
-        number, now_ms = self.depth(queue).number, self.now_ms()
-        params = {"queue": number, "now_ms": now_ms, "limit": limit}
-        return self._read("due_messages", params, bytes_max)[0]
+    def due(
+        self,
+        queue: str,
+        limit: int,
+        bytes_max: int = READ_BYTES,
+        held: Collection[int] = (),
+    ) -> tuple[list[Message], bool]:
+        """What had to wait and need not any more, but for what is held; and whether there may be
+        more."""
+        params = {
+            "queue": self.depth(queue).number,
+            "now_ms": self.now_ms(),
+            "limit": limit,
+            "held": msgspec.json.encode(list(held)).decode(),
+        }
+        messages, whole = self._read("due_messages", params, bytes_max)
+        return messages, not whole or len(messages) == limit
 
     def next_due_ms(self, queue: str) -> int | None:
         """When the next of those that wait is due."""
@@ -221,7 +233,8 @@ class MessageStore:
         return messages[0] if messages and messages[0].uuid == uuid else None
 
     def newest(self, queue: str, limit: int, before: int | None = None) -> list[Message]:
-        """What lies in a queue, the newest first; what is delayed or leased before the rest."""
+        """What lies in a queue without the bodies, the newest first; what is delayed or leased
+        before the rest."""
         number = self.depth(queue).number
         waiting = self._db.read("waiting_messages", {"queue": number, "limit": limit})
         params = {"queue": number, "limit": limit - len(waiting), "before": before or 1 << 62}
@@ -292,6 +305,18 @@ class MessageStore:
             writes.append(("reschedule_messages", [_move(*moved) for moved in batch.moved]))
         return writes + batch.writes
 
+    def _committed(
+        self, done: asyncio.Future[None], batch: Batch, messages: Sequence[Message]
+    ) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._count(messages, -1)
+            return
+        self._count(batch.removed, -1)
+        for message, _, _, attributes in batch.moved:
+            depth = self._depths[self._names[message.queue]]
+            depth.bytes += len(attributes) - len(message.attributes)
+        self._tell(messages, batch)
+
     def _count(self, messages: Iterable[Message], sign: int) -> None:
         for message in messages:
             depth = self._depths[self._names[message.queue]]
@@ -312,37 +337,6 @@ class MessageStore:
         for number, (ready, later) in news.items():
             if (listener := self._listeners.get(number)) is not None:
                 listener(ready, later)
-
-
-class _Room:
-    """Whether the disk has room for more, looked at now and then."""
-
-    def __init__(self, path: str) -> None:
-        self._directory = os.path.dirname(os.path.abspath(path))
-        self._next_look_s = 0.0
-        self._error: str | None = None
-
-    def check(self) -> None:
-        """Raises MachineError when there is too little."""
-        now_s = time.monotonic()
-        if now_s >= self._next_look_s:
-            self._next_look_s = now_s + DISK_LOOK_S
-            self._error = self._look()
-        if self._error is not None:
-            raise MachineError(self._error)
-
-    def _look(self) -> str | None:
-        status = os.statvfs(self._directory)
-        free = status.f_bavail * status.f_frsize
-        reserve = min(
-            DISK_RESERVE_BYTES, int(status.f_blocks * status.f_frsize * DISK_RESERVE_SHARE)
-        )
-        if free >= reserve:
-            return None
-        return (
-            f"cannot accept more: {self._directory} has {free // MIB} MiB of free space, and the "
-            f"last {reserve // MIB} MiB are kept for what was accepted before; free some space"
-        )
 
 
 def number_of(uuid: str) -> int:

@@ -18,6 +18,8 @@ RESULTS_BYTES_MAX = 256 * MIB
 PAYLOAD_BYTES_MAX = 1 * MIB
 PRUNE_STEP = 5_000
 HISTORY_MAX = 100
+# How far back a status is looked for.
+SEEN_MAX = 20_000
 
 DAY_MS = 86_400_000
 
@@ -68,10 +70,11 @@ class Results:
         result = Result(*rows[0]) if rows else None
         return result if result is not None and result.request_id == request_id else None
 
-    def recent(self, function: str | None, limit: int) -> list[Result]:
-        """The newest first, without what they returned."""
-        rows = self._db.read("recent_results", {"function": function, "limit": limit})
-        return [Result(*row) for row in rows]
+    def recent(self, function: str | None, limit: int, status: str | None = None) -> list[Result]:
+        """The newest first, without what they returned; of a status, those of the newest SEEN_MAX
+        that have it."""
+        params = {"function": function, "limit": limit, "status": status, "seen": SEEN_MAX}
+        return [Result(*row) for row in self._db.read("recent_results", params)]
 
     async def prune(self, now_ms: int) -> None:
         """Forget what is too old or too much."""

@@ -93,6 +93,15 @@ WHERE (:function IS NULL OR function = :function) AND (:kind IS NULL OR kind = :
   AND at_ms <= :before_ms AND id < :before
 ORDER BY id DESC LIMIT :limit;
 
+-- name: dead_letter_heads
+-- The same, without the events and with no more than the begin of the errors.
+SELECT id, at_ms, function, request_id, source, x'', substr(error, 1, 1000), attempts, queue, kind,
+       x''
+FROM dead_letters
+WHERE (:function IS NULL OR function = :function) AND (:kind IS NULL OR kind = :kind)
+  AND at_ms <= :before_ms AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
 -- name: dead_letter
 -- One of them, by its number or by the id of its request.
 SELECT id, at_ms, function, request_id, source, event, error, attempts, queue, kind, attributes
@@ -191,9 +200,11 @@ SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM
 WHERE queue = :queue AND due_ms = 0 AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: due_messages
--- What had to wait and need not any more, whose time came first first.
+-- What had to wait and need not any more, whose time came first first; but for a JSON list of ids.
 SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
-WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms ORDER BY due_ms, id LIMIT :limit;
+WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms
+  AND id NOT IN (SELECT value FROM json_each(:held))
+ORDER BY due_ms, id LIMIT :limit;
 
 -- name: next_due
 -- When the next of those that wait need not any more.
@@ -205,13 +216,13 @@ SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM
 WHERE id = :id;
 
 -- name: newest_messages
--- A queue's messages, the newest first; only those before an id.
-SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+-- A queue's messages without the body, the newest first; only those before an id.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, x'' FROM messages
 WHERE queue = :queue AND due_ms = 0 AND id < :before ORDER BY id DESC LIMIT :limit;
 
 -- name: waiting_messages
--- Those of a queue that wait for a time, the last of them first.
-SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+-- Those of a queue that wait for a time, the last of them first; without the body.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, x'' FROM messages
 WHERE queue = :queue AND due_ms > 0 ORDER BY due_ms DESC LIMIT :limit;
 
 -- name: pull_in_messages
@@ -238,10 +249,15 @@ SELECT id, request_id, function, qualifier, source, status,
 FROM results WHERE id = :id;
 
 -- name: recent_results
--- How events ended, the newest first, of one function or of all; without the payload.
+-- How events ended, the newest first, of one function or of all; without the payload. Only the
+-- newest :seen are looked at, however few of them are of the status.
 SELECT id, request_id, function, qualifier, source, status,
        accepted_ms, finished_ms, attempts, history, x''
-FROM results WHERE :function IS NULL OR function = :function ORDER BY id DESC LIMIT :limit;
+FROM (
+    SELECT * FROM results WHERE :function IS NULL OR function = :function
+    ORDER BY id DESC LIMIT :seen
+)
+WHERE :status IS NULL OR status = :status ORDER BY id DESC LIMIT :limit;
 
 -- name: set_resource
 -- What was made through the API, or changed.
