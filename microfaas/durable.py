@@ -7,19 +7,33 @@ the triggers take nothing new any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import time
 
+from microfaas import subscribed
 from microfaas.config import Config
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
-from microfaas.errors import MachineError
+from microfaas.dispatch.http import HttpSender
+from microfaas.dispatch.mail import MailSender
+from microfaas.dispatch.outbox import Outbox
+from microfaas.dispatch.subscribers import Subscribers
+from microfaas.errors import MachineError, ServiceError
+from microfaas.gateway.aws.service import Services
+from microfaas.gateway.aws.sns import SnsApi
 from microfaas.invoke import Invoker
+from microfaas.messaging.schedules import Schedules
+from microfaas.messaging.subscriptions import Subscriptions
+from microfaas.messaging.topics import Topics
+from microfaas.store import signing
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
-from microfaas.store.messages import MessageStore
+from microfaas.store.messages import Draft, MessageStore
 from microfaas.store.resources import Resources
 from microfaas.store.results import Results
+from microfaas.store.signing import Signer
 
 PRUNE_S = 10.0
 
@@ -30,15 +44,36 @@ class Durable:
     """The parts, by their names."""
 
     def __init__(
-        self, config: Config, database: Database, invoker: Invoker, tasks: asyncio.TaskGroup
+        self,
+        config: Config,
+        url: str,
+        database: Database,
+        invoker: Invoker,
+        tasks: asyncio.TaskGroup,
     ) -> None:
+        """`url` is where others than functions find the gateway."""
         self._config = config
         self._tasks = tasks
         self.store = MessageStore(database)
         self.resources = Resources(database)
+        self.schedules = Schedules(database, self.store)
         self.results = Results(database)
         self.dead = DeadLetters(database)
-        self.destinations = Destinations({})
+        self.topics = Topics(
+            self.store,
+            self.resources,
+            Subscriptions(self.store, self.resources, subscribed.subscriptions(config, ())),
+            Signer(os.path.join(config.data, signing.FILE_NAME)),
+            config.address,
+            url,
+            subscribed.topics(config),
+            _no_queue,
+        )
+        self.destinations = Destinations({"topic": self.topics.sink})
+        self._http = HttpSender()
+        self._outbox = Outbox(self.store, self._http, tasks)
+        mail = MailSender(config.smtp)
+        self._subscribers = Subscribers(self.store, self.topics, self._http, mail, _no_queue, tasks)
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
 
     async def open(self) -> None:
@@ -51,11 +86,29 @@ class Durable:
             f.name: Served(f.events, f.limits.concurrency_max) for f in self._config.functions
         }
         self.events.serve(served)
-        self._tasks.create_task(self._prune())
+        settings = [function.events for function in self._config.functions]
+        self._outbox.serve(to for each in settings for to in (each.on_success, each.on_failure))
+        for forever in (self._subscribers.run, self.schedules.run, self._prune):
+            self._tasks.create_task(forever())
+
+    def services(self) -> Services:
+        """What the gateway answers of AWS's other APIs."""
+        sns = SnsApi(self.topics, self._config.address, self._exists, self.store.commit)
+        return Services([sns.service()])
 
     async def close(self) -> None:
         """Begin nothing more, let what runs end; the rest waits on disk."""
+        consumers = [*self._outbox.stop(), *self._subscribers.stop()]
         await self.events.close(self._config.drain_s_max)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._config.drain_s_max):
+                for consumer in consumers:
+                    await consumer.drained()
+        await self._http.close()
+
+    def _exists(self, protocol: str, name: str) -> bool:
+        """Whether there is a function, or a queue, of that name."""
+        return protocol == "lambda" and any(f.name == name for f in self._config.functions)
 
     async def _prune(self) -> None:
         """Keep the histories within their bounds."""
@@ -68,3 +121,7 @@ class Durable:
             except MachineError as error:
                 _log.error("cannot tidy up: %s", error)
             await asyncio.sleep(PRUNE_S)
+
+
+def _no_queue(name: str, *_: object) -> Draft:
+    raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")

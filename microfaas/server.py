@@ -45,7 +45,6 @@ from microfaas.store.db import Database
 from microfaas.store.functions import Functions
 from microfaas.store.keys import KeyRing
 from microfaas.store.machine_key import MachineKey
-from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.store.secrets import SecretStore
 from microfaas.store.usage import UsageLog
@@ -189,7 +188,7 @@ class _Server:
             builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
             deployer = Deployer(builder, code, functions, supervisor)
             invoker = Invoker(functions, supervisor, usage)
-            durable = Durable(config, database, invoker, tasks)
+            durable = Durable(config, self.url, database, invoker, tasks)
             await durable.open()
             watcher = Watcher()
             stack.callback(watcher.close)
@@ -211,6 +210,8 @@ class _Server:
                 drain_s_max=config.drain_s_max,
                 guard=guard,
                 requests=config.requests,
+                services=durable.services(),
+                certificate=durable.topics.certificate,
             )
             stack.push_async_callback(durable.close)
             durable.serve()
@@ -219,7 +220,7 @@ class _Server:
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
             await stack.enter_async_context(
-                self._triggers(Ledger(database), durable.store, watcher)
+                self._triggers(Ledger(database), durable, watcher)
             )
             announce(self._serving(len(ring)))
             for version in versions:
@@ -256,14 +257,15 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def _triggers(
-        self, ledger: Ledger, store: MessageStore, watcher: Watcher
+        self, ledger: Ledger, durable: Durable, watcher: Watcher
     ) -> AsyncIterator[None]:
         """All triggers; at the end they take nothing new, and what runs may finish."""
         stopping = asyncio.Event()
         around = Surroundings(
             root=self.config.root,
             address=self.config.address,
-            store=store,
+            store=durable.store,
+            schedules=durable.schedules,
             ledger=ledger,
             watcher=watcher,
             stopping=stopping,

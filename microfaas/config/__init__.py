@@ -29,6 +29,8 @@ from microfaas.config.tables import (
     TlsFiles,
     TlsTable,
 )
+from microfaas.config.topic_tables import TopicTable
+from microfaas.config.topics import Declared, Smtp, check_topics, smtp
 from microfaas.errors import ConfigError, Problem
 from microfaas.model import Address, Function
 
@@ -78,6 +80,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     tls: TlsFiles | None = None
     requests: RequestsTable = msgspec.field(default_factory=RequestsTable)
+    topics: dict[str, TopicTable] = {}
+    subscriptions: tuple[Declared, ...] = ()
+    smtp: Smtp | None = None
 
 
 def load(
@@ -136,6 +141,9 @@ def parse(
     rows = functions.items()
     made = [make_function(name, row, root, problems) for name, row in rows]
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
+    subscriptions = check_topics(settings.topics, problems)
+    emails = any(each.protocol == "email" for each in subscriptions)
+    mail = smtp(settings.smtp, root, emails, problems)
     if problems:
         raise ConfigError(source, problems)
     return Config(
@@ -160,6 +168,9 @@ def parse(
         auth=settings.auth,
         tls=tls,
         requests=settings.requests,
+        topics=settings.topics,
+        subscriptions=tuple(subscriptions),
+        smtp=mail,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from microfaas.config.topic_tables import SmtpTable, TopicTable
 from microfaas.model import MIB, EventSettings, Limits
 
 DEFAULTS = Limits()
@@ -316,6 +317,12 @@ class ConfigTable(msgspec.Struct, kw_only=True):
     )
     prices: Annotated[PricesTable, Meta(description="what usage costs")] = msgspec.field(
         default_factory=PricesTable
+    )
+    topics: Annotated[dict[str, TopicTable], Meta(description="the topics, by name")] = (
+        msgspec.field(default_factory=dict)
+    )
+    smtp: Annotated[SmtpTable, Meta(description="the mail server")] = msgspec.field(
+        default_factory=SmtpTable
     )
     functions: Annotated[dict[str, FunctionTable], Meta(description="the functions, by name")] = (
         msgspec.field(default_factory=dict)

@@ -63,8 +63,13 @@ class Gateway:
         requests: RequestsTable | None = None,
         fast: bool = True,
         services: Services | None = None,
+        certificate: Callable[[str], bytes | None] = lambda _: None,
     ) -> None:
-        """Without a guard, nobody is asked for a key; without services, none is served."""
+        """Without a guard, nobody is asked for a key; without services, none is served.
+
+        `certificate` gives by its file's name what topics' signatures are verified with.
+        """
+        self._certificate = certificate
         self._aws_api = AwsApi(services) if services is not None and services.all else None
         self._guard = guard
         self._requests = requests or RequestsTable()
@@ -148,6 +153,7 @@ class Gateway:
             app.router.add_post(stream + slash, self._stream)
         app.router.add_get("/_microfaas/v1/functions", self._functions)
         app.router.add_get("/_microfaas/v1/health", self._health)
+        app.router.add_get("/_microfaas/v1/sns/{name}", self._sns_certificate)
         if self._aws_api is not None:
             for path in ("/", r"/{account:\d{12}}/{queue}", r"/{account:\d{12}}/{queue}/"):
                 app.router.add_get(path, self._aws)
@@ -210,6 +216,13 @@ class Gateway:
     async def _health(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "GetHealth")
         return self._respond(self._control_api.health(new_request_id()))
+
+    async def _sns_certificate(self, request: web.Request) -> web.StreamResponse:
+        """It is public: whoever gets a message has to be able to verify it."""
+        pem = self._certificate(request.match_info["name"])
+        if pem is None:
+            raise web.HTTPNotFound
+        return self._respond(Reply(200, "Content-Type: application/x-pem-file\r\n", pem))
 
     async def _aws(self, request: web.Request) -> web.StreamResponse:
         assert self._aws_api is not None

@@ -11,11 +11,16 @@ from types import MappingProxyType
 import msgspec
 
 from microfaas.config import Trigger
-from microfaas.triggers import bucket
+from microfaas.config.schedules import ScheduleSettings
+from microfaas.triggers import bucket, schedule, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
-    {"bucket": TriggerKind(bucket.BucketSettings, bucket.run)}
+    {
+        "bucket": TriggerKind(bucket.BucketSettings, bucket.run),
+        "schedule": TriggerKind(ScheduleSettings, schedule.run),
+        "topic": TriggerKind(topic.TopicSettings, topic.run),
+    }
 )
 RESTART_S = 5.0
 

@@ -1,0 +1,109 @@
+"""Destinations outside: records that are posted to a URL, or written into a directory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+from collections.abc import Iterable
+
+import msgspec
+
+from microfaas.dispatch.consumer import Consumer
+from microfaas.dispatch.delivery import CONCURRENCY, Verdict, deliver, letter_of
+from microfaas.dispatch.destinations import OUTBOX_PREFIX
+from microfaas.dispatch.http import HttpSender
+from microfaas.model import Destination
+from microfaas.store.messages import Batch, Message, MessageStore
+
+_HEADERS = {"Content-Type": "application/json", "User-Agent": "microfaas"}
+
+
+class _Context(msgspec.Struct):
+    functionArn: str = ""
+
+
+class _Record(msgspec.Struct):
+    """Of a record, what its file's name is made of."""
+
+    timestamp: str = ""
+    requestContext: _Context = msgspec.field(default_factory=_Context)
+
+
+class Outbox:
+    """A consumer for every destination outside that was ever sent to."""
+
+    def __init__(self, store: MessageStore, http: HttpSender, tasks: asyncio.TaskGroup) -> None:
+        self._store = store
+        self._http = http
+        self._tasks = tasks
+        self._consumers: list[Consumer] = []
+
+    def serve(self, destinations: Iterable[Destination | None]) -> None:
+        """Start to send: to those, and what is left of others."""
+        outside = {d.name for d in destinations if d is not None and d.kind in _KINDS}
+        left = {depth.name for depth in self._store.depths() if depth.messages}
+        outside |= {
+            name.removeprefix(OUTBOX_PREFIX) for name in left if name.startswith(OUTBOX_PREFIX)
+        }
+        for name in sorted(outside):
+            post = name.startswith(("http:", "https:"))
+            send = functools.partial(self._post if post else self._write, name)
+            work = functools.partial(deliver, self._store, send=send, bury=self._bury)
+            consumer = Consumer(self._store, OUTBOX_PREFIX + name, CONCURRENCY, work, self._tasks)
+            consumer.start()
+            self._consumers.append(consumer)
+
+    def stop(self) -> list[Consumer]:
+        """Begin nothing more; those that may still be at work."""
+        for consumer in self._consumers:
+            consumer.stop()
+        return self._consumers
+
+    def _bury(self, batch: Batch, message: Message, verdict: Verdict) -> None:
+        letter_of(batch, self._store, message, verdict)
+
+    async def _post(self, url: str, message: Message) -> Verdict:
+        return await self._http.post(url, message.body, _HEADERS)
+
+    async def _write(self, directory: str, message: Message) -> Verdict:
+        try:
+            await asyncio.to_thread(write_record, directory, message)
+        except OSError as error:
+            return Verdict("later", f"cannot write into {directory}: {error.strerror or error}")
+        return Verdict("done")
+
+
+_KINDS = ("url", "directory")
+
+
+def write_record(directory: str, message: Message) -> None:
+    """Write a record where S3 would have it; it appears whole, and once."""
+    folder, name = os.path.split(os.path.join(directory, key_of(message)))
+    os.makedirs(folder, exist_ok=True)
+    directory_fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
+        with open(descriptor, "wb") as file:
+            file.write(message.body)
+            file.flush()
+            os.fsync(descriptor)
+            # With a directory's descriptor Python follows the link in /proc, else it does not. An
+            # attempt that was not recorded left the file there already.
+            with contextlib.suppress(FileExistsError):
+                os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory_fd)
+    finally:
+        os.close(directory_fd)
+
+
+def key_of(message: Message) -> str:
+    """`aws/lambda/async/FUNCTION/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-UUID`."""
+    try:
+        record = msgspec.json.decode(message.body, type=_Record)
+    except msgspec.DecodeError:
+        record = _Record()
+    parts = record.requestContext.functionArn.split(":")
+    function = parts[6] if len(parts) > 6 else "unknown"
+    second = record.timestamp[:19].replace(":", ".")
+    return f"aws/lambda/async/{function}/{second[:10].replace('-', '/')}/{second}-{message.uuid}"

@@ -1,0 +1,334 @@
+"""Topics: one publication, a copy for every subscriber that wants it, all in one commit.
+
+A copy for a function is an event in the function's queue, a copy for a queue a message there; one
+that has to travel waits in a queue of its subscription's own, so that an endpoint that is down
+holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from microfaas.errors import MicrofaasError, ServiceError
+from microfaas.messaging.subscriptions import Subscription, Subscriptions, new_token
+from microfaas.model import Address
+from microfaas.payloads import sns
+from microfaas.payloads.s3 import time_of
+from microfaas.payloads.sns import Attributes, Publication
+from microfaas.store import events
+from microfaas.store.dead import DeadLetter
+from microfaas.store.messages import Batch, Draft, MessageStore
+from microfaas.store.resources import Resource, Resources
+from microfaas.store.signing import Signer
+
+KIND = "topic"
+TOPICS_MAX = 10_000
+MESSAGE_BYTES_MAX = 256 * 1024
+SUBJECT_CHARS_MAX = 100
+CERTIFICATES = "/_microfaas/v1/sns/"
+_SUBJECT = re.compile(r"[^\x00-\x1f\x7f]*")
+_NAME = re.compile(r"[a-zA-Z0-9-_]{1,256}")
+
+# A message of a queue, by the queue's name, the body and the attributes. Raises MicrofaasError.
+QueueDraft = Callable[[str, bytes, Attributes], Draft]
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """One topic and its settings."""
+
+    name: str
+    display_name: str = ""
+    signature_version: Literal["1", "2"] = "1"
+    tags: dict[str, str] = {}
+    declared: bool = False
+
+
+class Parcel(msgspec.Struct, frozen=True, array_like=True):
+    """Kept beside what is on its way to an endpoint: whether it asks for confirmation, and the
+    headers of a request or the subject of a mail."""
+
+    kind: Literal["Notification", "SubscriptionConfirmation"]
+    headers: dict[str, str] = {}
+    subject: str = ""
+    message_id: str = ""
+
+
+class Topics:
+    """All topics of this machine."""
+
+    def __init__(
+        self,
+        store: MessageStore,
+        resources: Resources,
+        subscriptions: Subscriptions,
+        signer: Signer,
+        address: Address,
+        url: str,
+        declared: Iterable[Topic],
+        queue_draft: QueueDraft,
+    ) -> None:
+        """`url` is where endpoints find this gateway."""
+        self.subscriptions = subscriptions
+        self._store = store
+        self._resources = resources
+        self._signer = signer
+        self._address = address
+        self._url = url
+        self._queue_draft = queue_draft
+        self._topics = {
+            topic.name: topic
+            for row in resources.all(KIND)
+            for topic in [msgspec.json.decode(row.settings, type=Topic)]
+        }
+        self._topics |= {topic.name: topic for topic in declared}
+
+    def arn(self, name: str) -> str:
+        return f"arn:aws:sns:{self._address.region}:{self._address.account_id}:{name}"
+
+    def all(self) -> list[Topic]:
+        return sorted(self._topics.values(), key=lambda topic: topic.name)
+
+    def get(self, arn: str) -> Topic:
+        """The topic of an ARN, or of a bare name. Raises ServiceError."""
+        name = arn.rpartition(":")[2]
+        topic = self._topics.get(name)
+        if topic is None or arn not in (name, self.arn(name)):
+            raise ServiceError("NotFoundException", "Topic does not exist")
+        return topic
+
+    async def create(self, topic: Topic) -> Topic:
+        """Make it, or find it as it is."""
+        if (known := self._topics.get(topic.name)) is not None:
+            return known
+        if topic.name.endswith(".fifo"):
+            what = "microfaas has no FIFO topics; send to a FIFO queue"
+            raise ServiceError(
+                "InvalidParameterException", f"Invalid parameter: Topic Name Reason: {what}"
+            )
+        if not _NAME.fullmatch(topic.name):
+            raise ServiceError("InvalidParameterException", "Invalid parameter: Topic Name")
+        if len(self._topics) >= TOPICS_MAX:
+            raise ServiceError("TopicLimitExceededException", f"There may be {TOPICS_MAX} topics.")
+        await self.change(topic)
+        return topic
+
+    async def change(self, topic: Topic) -> None:
+        """Keep it as it is now. Raises ServiceError for one of the configuration."""
+        _refuse_declared(topic)
+        batch = Batch()
+        settings = msgspec.json.encode(topic)
+        resource = Resource(topic.name, int(time.time() * 1000), settings)
+        batch.also(*self._resources.stored(KIND, resource))
+        await self._store.commit(batch)
+        self._topics[topic.name] = topic
+
+    async def delete(self, arn: str) -> None:
+        """The topic and its subscriptions; one that is not there is deleted as well."""
+        topic = self._topics.get(arn.rpartition(":")[2])
+        if topic is None:
+            return
+        _refuse_declared(topic)
+        for subscription in self.subscriptions.of(topic.name):
+            await self.subscriptions.remove(subscription)
+        batch = Batch()
+        batch.also(*self._resources.removed(KIND, topic.name))
+        await self._store.commit(batch)
+        del self._topics[topic.name]
+
+    async def publish(
+        self,
+        topic: Topic,
+        message: str,
+        subject: str | None = None,
+        attributes: Attributes | None = None,
+        messages: Mapping[str, str] | None = None,
+    ) -> str:
+        """Send a message to all who want it; its id, once every copy is on disk.
+
+        `messages` has other texts for some protocols. Raises ServiceError, QueueFull,
+        MachineError.
+        """
+        check(message, subject, attributes or {})
+        batch = Batch()
+        message_id = self.add(batch, topic, message, subject, attributes, messages)
+        await self._store.commit(batch)
+        return message_id
+
+    def add(
+        self,
+        batch: Batch,
+        topic: Topic,
+        message: str,
+        subject: str | None = None,
+        attributes: Attributes | None = None,
+        messages: Mapping[str, str] | None = None,
+    ) -> str:
+        """Put all copies of a message into a batch; its id."""
+        kept = dict(attributes or {})
+        publication = Publication(
+            topic_arn=self.arn(topic.name),
+            message_id=str(uuid.uuid4()),
+            message=message,
+            subject=subject,
+            attributes=kept,
+            timestamp=time_of(int(time.time() * 1000)),
+            signature_version=topic.signature_version,
+        )
+        signed: dict[str, Publication] = {}
+        for subscription in self.subscriptions.of(topic.name):
+            text = (messages or {}).get(subscription.protocol, message)
+            if not self.subscriptions.accepts(subscription, kept, text):
+                continue
+            if text not in signed:
+                signed[text] = self._signed(msgspec.structs.replace(publication, message=text))
+            self._add_copy(batch, subscription, signed[text], topic)
+        return publication.message_id
+
+    def sink(self, batch: Batch, name: str, body: bytes, attributes: Attributes) -> None:
+        """A destination's way in. Raises ServiceError when there is no such topic."""
+        self.add(batch, self.get(name), body.decode(errors="replace"), None, attributes)
+
+    async def subscribe(self, subscription: Subscription) -> Subscription:
+        """Add one; an endpoint elsewhere is asked first whether it wants to be."""
+        kept = await self.subscriptions.add(subscription)
+        if kept is subscription and kept.pending:
+            await self._store.put(self._confirmation(kept))
+        elif kept.pending:
+            renewed = msgspec.structs.replace(kept, token=new_token())
+            await self.subscriptions.change(renewed)
+            await self._store.put(self._confirmation(renewed))
+        return kept
+
+    async def confirm(self, topic_arn: str, token: str) -> Subscription:
+        """What an endpoint was sent came back: it is subscribed."""
+        for each in self.subscriptions.of(self.get(topic_arn).name):
+            if token and each.token == token:
+                confirmed = msgspec.structs.replace(each, token="")
+                await self.subscriptions.change(confirmed)
+                return confirmed
+        raise ServiceError("InvalidParameterException", "Invalid parameter: Token")
+
+    def certificate(self, name: str) -> bytes | None:
+        """What signatures are verified with; None when that is not its name."""
+        return self._signer.certificate if name == self._signer.certificate_name else None
+
+    def unsubscribe_url(self, subscription: Subscription) -> str:
+        return f"{self._url}/?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
+
+    def _signed(self, publication: Publication) -> Publication:
+        text = sns.to_sign(sns.signed_fields(publication))
+        return msgspec.structs.replace(
+            publication,
+            signature=self._signer.sign(text, publication.signature_version),
+            signing_cert_url=self._cert_url,
+        )
+
+    @property
+    def _cert_url(self) -> str:
+        return f"{self._url}{CERTIFICATES}{self._signer.certificate_name}"
+
+    def _add_copy(
+        self, batch: Batch, subscription: Subscription, publication: Publication, topic: Topic
+    ) -> None:
+        try:
+            batch.put(self._copy(subscription, publication, topic))
+        except MicrofaasError as error:
+            # Nobody else's copy is to suffer from it.
+            batch.also("bury", [_undeliverable(subscription, publication, error)])
+
+    def _copy(self, subscription: Subscription, publication: Publication, topic: Topic) -> Draft:
+        unsubscribe_url = self.unsubscribe_url(subscription)
+        if subscription.protocol == "lambda":
+            event = sns.function_event(publication, subscription.arn, unsubscribe_url)
+            return events.draft(subscription.endpoint, event, source=f"topic:{topic.name}")
+        raw = subscription.raw
+        body = (
+            publication.message.encode() if raw else sns.notification(publication, unsubscribe_url)
+        )
+        if subscription.protocol == "sqs":
+            return self._queue_draft(
+                subscription.endpoint, body, publication.attributes if raw else {}
+            )
+        if subscription.protocol == "email":
+            text = f"{publication.message}\n\n--\nTo receive no more of these: {unsubscribe_url}\n"
+            body = text.encode()
+        headers = sns.headers(
+            "Notification", publication.message_id, publication.topic_arn, subscription.arn
+        )
+        if raw:
+            headers["x-amz-sns-rawdelivery"] = "true"
+        sender = topic.display_name or topic.name
+        parcel = Parcel(
+            "Notification",
+            headers,
+            publication.subject or f"{sender}: notification",
+            publication.message_id,
+        )
+        return Draft(subscription.queue, body, msgspec.msgpack.encode(parcel))
+
+    def _confirmation(self, subscription: Subscription) -> Draft:
+        arn, message_id = self.arn(subscription.topic), str(uuid.uuid4())
+        version = self._topics[subscription.topic].signature_version
+        link = f"{self._url}/?Action=ConfirmSubscription&TopicArn={arn}&Token={subscription.token}"
+        fields = {
+            "Type": "SubscriptionConfirmation",
+            "MessageId": message_id,
+            "Token": subscription.token,
+            "TopicArn": arn,
+            "Message": f"You have chosen to subscribe to the topic {arn}.\n"
+            "To confirm the subscription, visit the SubscribeURL included in this message.",
+            "SubscribeURL": link,
+            "Timestamp": time_of(int(time.time() * 1000)),
+        }
+        body = sns.confirmation(
+            fields, self._signer.sign(sns.to_sign(fields), version), version, self._cert_url
+        )
+        if subscription.protocol == "email":
+            body = (
+                f"You have chosen to subscribe to the topic {arn}.\n\n"
+                f"To confirm this, visit: {link}\n\nIf you did not, do nothing.\n"
+            ).encode()
+        kind = "SubscriptionConfirmation"
+        headers = sns.headers(kind, message_id, arn, subscription.arn)
+        parcel = Parcel(kind, headers, "Subscription confirmation", message_id)  # type: ignore[arg-type]
+        return Draft(subscription.queue, body, msgspec.msgpack.encode(parcel))
+
+
+def check(message: str, subject: str | None, attributes: Attributes) -> None:
+    """Raises ServiceError for what SNS does not take."""
+    if not message:
+        raise ServiceError("InvalidParameterException", "Invalid parameter: Empty message")
+    if sns.size(message, attributes) > MESSAGE_BYTES_MAX:
+        raise ServiceError("InvalidParameterException", "Invalid parameter: Message too long")
+    if subject is not None and not (
+        0 < len(subject) <= SUBJECT_CHARS_MAX and _SUBJECT.fullmatch(subject)
+    ):
+        raise ServiceError("InvalidParameterException", "Invalid parameter: Subject")
+
+
+def _undeliverable(
+    subscription: Subscription, publication: Publication, error: MicrofaasError
+) -> DeadLetter:
+    return DeadLetter(
+        int(time.time() * 1000),
+        subscription.endpoint if subscription.protocol == "lambda" else "",
+        publication.message_id,
+        f"topic:{subscription.topic}",
+        publication.message.encode(),
+        msgspec.json.encode(str(error)),
+        0,
+        f"queue:{subscription.endpoint}",
+        "Undeliverable",
+    )
+
+
+def _refuse_declared(topic: Topic) -> None:
+    if topic.declared:
+        text = f"Topic {topic.name} is of microfaas.toml; change it there"
+        raise ServiceError("InvalidParameterException", f"Invalid parameter: {text}")

@@ -1,0 +1,88 @@
+"""Which subscriptions a configuration declares: topics' own, and functions' triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from microfaas.config import Config
+from microfaas.errors import ConfigError, Problem
+from microfaas.messaging.subscriptions import Subscription
+from microfaas.messaging.topics import Topic
+from microfaas.patterns import InvalidPattern, compile_policy
+from microfaas.payloads import sns
+from microfaas.triggers.topic import TopicSettings
+
+
+def topics(config: Config) -> list[Topic]:
+    """The topics of the file."""
+    return [
+        Topic(
+            name=name,
+            display_name=table.display_name,
+            signature_version=table.signature_version,
+            declared=True,
+        )
+        for name, table in config.topics.items()
+    ]
+
+
+def subscriptions(config: Config, queues: Iterable[str]) -> list[Subscription]:
+    """All of the file. Raises ConfigError for what is subscribed and is not there."""
+    problems: list[Problem] = []
+    made = [*_of_topics(config), *_of_triggers(config, problems)]
+    functions = {function.name for function in config.functions}
+    known = {"lambda": functions, "sqs": set(queues)}
+    for each in made:
+        where = f"topics.{each.topic}"
+        if each.topic not in config.topics:
+            problems.append(Problem(f"functions.{each.endpoint}.triggers", _no_topic(each.topic)))
+        elif each.protocol in known and each.endpoint not in known[each.protocol]:
+            what = "function" if each.protocol == "lambda" else "queue"
+            problems.append(Problem(where, f"there is no {what} {each.endpoint}"))
+        if each.dead_letter and each.dead_letter not in known["sqs"]:
+            problems.append(Problem(where, f"dead_letter: there is no queue {each.dead_letter}"))
+    if problems:
+        raise ConfigError(config.source or "the configuration", problems)
+    return made
+
+
+def _of_topics(config: Config) -> Iterator[Subscription]:
+    for each in config.subscriptions:
+        settings = msgspec.structs.asdict(each)
+        arn = _arn(config, each.topic, f"{each.protocol}:{each.endpoint}")
+        yield Subscription(arn=arn, declared=True, **settings)
+
+
+def _of_triggers(config: Config, problems: list[Problem]) -> Iterator[Subscription]:
+    for trigger in config.triggers:
+        settings = trigger.settings
+        if not isinstance(settings, TopicSettings):
+            continue
+        policy = ""
+        if settings.filter is not None:
+            try:
+                compile_policy(settings.filter, settings.filter_scope)
+                policy = msgspec.json.encode(settings.filter).decode()
+            except InvalidPattern as error:
+                problems.append(Problem(f"functions.{trigger.function}.triggers", str(error)))
+        yield Subscription(
+            arn=_arn(config, settings.topic, f"trigger:{trigger.function}:{policy}"),
+            topic=settings.topic,
+            protocol="lambda",
+            endpoint=trigger.function,
+            policy=policy,
+            scope=settings.filter_scope,
+            declared=True,
+        )
+
+
+def _arn(config: Config, topic: str, endpoint: str) -> str:
+    address = config.address
+    topic_arn = f"arn:aws:sns:{address.region}:{address.account_id}:{topic}"
+    return f"{topic_arn}:{sns.short_name(topic_arn, endpoint)}"
+
+
+def _no_topic(name: str) -> str:
+    return f"there is no topic {name}; declare it: [topics.{name}]"
