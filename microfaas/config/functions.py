@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -34,6 +35,14 @@ class Trigger(msgspec.Struct, frozen=True):
     function: str
     kind: str
     settings: msgspec.Struct
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """Settings that may be wrong in ways that no one key shows."""
+
+    def check(self, where: str, problems: list[Problem]) -> None:
+        """Tell what is wrong with them."""
 
 
 def function_tables(raw: object, problems: list[Problem]) -> dict[str, FunctionTable]:
@@ -124,6 +133,8 @@ def make_triggers(
             problems.append(Problem(f"{where}.type", what))
             continue
         settings = strict.convert(table, kinds[kind], where, problems)
+        if isinstance(settings, Checked):
+            settings.check(where, problems)
         if settings is not None:
             made.append(Trigger(name, kind, settings))
     return made

@@ -66,6 +66,10 @@ class Draft(NamedTuple):
     attempts: int = 0
 
 
+# Rows that are known once the new messages are, in the order of their drafts.
+RowsOf = Callable[[Sequence[Message]], Sequence[Row]]
+
+
 @dataclass(slots=True)
 class Depth:
     """What lies in a queue, what is just being put there included."""
@@ -87,6 +91,7 @@ class Batch:
     removed: list[Message] = field(default_factory=list)
     moved: list[tuple[Message, int, int, bytes]] = field(default_factory=list)
     writes: list[tuple[str, Sequence[Row]]] = field(default_factory=list)
+    named: list[tuple[str, RowsOf]] = field(default_factory=list)
 
     def put(self, draft: Draft) -> None:
         self.drafts.append(draft)
@@ -105,6 +110,10 @@ class Batch:
     def also(self, statement: str, rows: Sequence[Row]) -> None:
         """Anything else that belongs to it, by the statement's name."""
         self.writes.append((statement, rows))
+
+    def also_of(self, statement: str, rows_of: RowsOf) -> None:
+        """As `also`, of rows that name the batch's new messages."""
+        self.named.append((statement, rows_of))
 
 
 # Told after a commit: new messages of a queue that may be taken at once, and the due times of
@@ -303,7 +312,8 @@ class MessageStore:
             writes.append(("remove_messages", [(message.id,) for message in batch.removed]))
         if batch.moved:
             writes.append(("reschedule_messages", [_move(*moved) for moved in batch.moved]))
-        return writes + batch.writes
+        named = [(statement, rows_of(messages)) for statement, rows_of in batch.named]
+        return writes + batch.writes + named
 
     def _committed(
         self, done: asyncio.Future[None], batch: Batch, messages: Sequence[Message]

@@ -88,3 +88,13 @@ CREATE TABLE resources (
     settings BLOB NOT NULL,         -- JSON, in the form of its kind
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
+
+-- How far schedules have come: of the configuration's file, of rules, and of EventBridge Scheduler.
+CREATE TABLE schedules (
+    key TEXT PRIMARY KEY,
+    identity TEXT NOT NULL,         -- expression and zone; with another one it starts anew
+    anchor_ms INTEGER NOT NULL,     -- what rates keep step with
+    last_ms INTEGER NOT NULL,       -- the latest tick that was dealt with
+    message TEXT NOT NULL,          -- the id of what the last tick gave rise to
+    waiting TEXT NOT NULL           -- JSON list of the ticks that wait for its end
+) WITHOUT ROWID;

@@ -271,3 +271,17 @@ DELETE FROM resources WHERE (kind, name) IN (VALUES :rows);
 -- name: resources
 -- All of a kind.
 SELECT name, at_ms, settings FROM resources WHERE kind = :kind ORDER BY name;
+
+-- name: schedules
+-- How far all schedules have come.
+SELECT key, identity, anchor_ms, last_ms, message, waiting FROM schedules;
+
+-- name: set_schedule
+-- A schedule has begun, or come further.
+INSERT INTO schedules (key, identity, anchor_ms, last_ms, message, waiting) VALUES :rows
+ON CONFLICT (key) DO UPDATE SET identity = excluded.identity, anchor_ms = excluded.anchor_ms,
+    last_ms = excluded.last_ms, message = excluded.message, waiting = excluded.waiting;
+
+-- name: remove_schedules
+-- They are no more.
+DELETE FROM schedules WHERE key IN (VALUES :rows);

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from microfaas.config import Trigger
+from microfaas.messaging.schedules import Schedules
 from microfaas.model import Address
 from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
@@ -23,6 +24,7 @@ class Surroundings:
     root: str
     address: Address
     store: MessageStore
+    schedules: Schedules
     ledger: Ledger
     watcher: Watcher
     stopping: asyncio.Event
