@@ -72,13 +72,16 @@ class Durable:
         self.destinations = Destinations({"topic": self.topics.sink})
         self._http = HttpSender()
         self._outbox = Outbox(self.store, self._http, tasks)
-        mail = MailSender(config.smtp)
-        self._subscribers = Subscribers(self.store, self.topics, self._http, mail, _no_queue, tasks)
+        self._mail = MailSender(config.smtp)
+        self._subscribers = Subscribers(
+            self.store, self.topics, self._http, self._mail, _no_queue, tasks
+        )
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
 
     async def open(self) -> None:
         """Take in what the last run left; nothing runs yet. Raises MachineError."""
         await self.store.open()
+        await self.topics.open()
 
     def serve(self) -> None:
         """Start to deal with what waits."""
@@ -98,13 +101,15 @@ class Durable:
 
     async def close(self) -> None:
         """Begin nothing more, let what runs end; the rest waits on disk."""
-        consumers = [*self._outbox.stop(), *self._subscribers.stop()]
+        routes = [*self._outbox.stop(), *self._subscribers.stop()]
         await self.events.close(self._config.drain_s_max)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_s_max):
-                for consumer in consumers:
-                    await consumer.drained()
+                for route in routes:
+                    await route.drained()
         await self._http.close()
+        self._outbox.close()
+        self._mail.close()
 
     def _exists(self, protocol: str, name: str) -> bool:
         """Whether there is a function, or a queue, of that name."""

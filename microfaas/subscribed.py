@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from microfaas.config import Config
+from microfaas.config.topics import filter_text
 from microfaas.errors import ConfigError, Problem
 from microfaas.messaging.subscriptions import Subscription
 from microfaas.messaging.topics import Topic
-from microfaas.patterns import InvalidPattern, compile_policy
 from microfaas.payloads import sns
 from microfaas.triggers.topic import TopicSettings
 
@@ -34,8 +34,12 @@ def subscriptions(config: Config, queues: Iterable[str]) -> list[Subscription]:
     made = [*_of_topics(config), *_of_triggers(config, problems)]
     functions = {function.name for function in config.functions}
     known = {"lambda": functions, "sqs": set(queues)}
+    seen: set[str] = set()
     for each in made:
         where = f"topics.{each.topic}"
+        if each.arn in seen:
+            problems.append(Problem(where, f"{each.endpoint} is subscribed twice"))
+        seen.add(each.arn)
         if each.topic not in config.topics:
             problems.append(Problem(f"functions.{each.endpoint}.triggers", _no_topic(each.topic)))
         elif each.protocol in known and each.endpoint not in known[each.protocol]:
@@ -60,13 +64,8 @@ def _of_triggers(config: Config, problems: list[Problem]) -> Iterator[Subscripti
         settings = trigger.settings
         if not isinstance(settings, TopicSettings):
             continue
-        policy = ""
-        if settings.filter is not None:
-            try:
-                compile_policy(settings.filter, settings.filter_scope)
-                policy = msgspec.json.encode(settings.filter).decode()
-            except InvalidPattern as error:
-                problems.append(Problem(f"functions.{trigger.function}.triggers", str(error)))
+        where = f"functions.{trigger.function}.triggers"
+        policy = filter_text(where, settings.filter, settings.filter_scope, problems)
         yield Subscription(
             arn=_arn(config, settings.topic, f"trigger:{trigger.function}:{policy}"),
             topic=settings.topic,

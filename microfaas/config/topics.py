@@ -16,7 +16,8 @@ from microfaas.errors import Problem
 from microfaas.patterns import InvalidPattern
 
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,256}")
-_EMAIL = re.compile(r"[^@\s<>,;:\"]{1,64}@[^@\s<>,;:\"]{1,255}")
+# Of what RFC 5322 allows, that which needs no quoting.
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +77,7 @@ def _subscription(
             what = f"must be an http: or https: URL, not {strict.shown(endpoint)}"
             problems.append(Problem(f"{where}.url", what))
             return None
-    if key == "email" and not _EMAIL.fullmatch(endpoint):
+    if key == "email" and not is_email(endpoint):
         what = f"must be an e-mail address, not {strict.shown(endpoint)}"
         problems.append(Problem(f"{where}.email", what))
     return Declared(
@@ -88,6 +89,11 @@ def _subscription(
         raw=row.raw,
         dead_letter=row.dead_letter or "",
     )
+
+
+def is_email(text: str) -> bool:
+    """Whether a mail server could be given it as it stands."""
+    return _EMAIL.fullmatch(text) is not None
 
 
 def filter_text(
@@ -113,9 +119,11 @@ def smtp(table: SmtpTable, root: str, emails: bool, problems: list[Problem]) -> 
         if emails:
             problems.append(Problem("smtp.host", "is missing, and a topic sends e-mails"))
         return None
-    if not _EMAIL.fullmatch(table.sender):
+    if not is_email(table.sender):
         what = f"must be an e-mail address, not {strict.shown(table.sender)}"
         problems.append(Problem("smtp.sender", what))
+    if (table.user is None) != (table.password_file is None):
+        problems.append(Problem("smtp", "needs both user and password_file, or neither"))
     return Smtp(
         host=table.host,
         port=table.port,

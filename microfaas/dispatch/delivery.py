@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import time
@@ -11,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from microfaas.dispatch.consumer import Consumer
+from microfaas.dispatch.gate import Gate
 from microfaas.dispatch.retry import Policy, decide
 from microfaas.errors import MachineError, TooManyRequests
 from microfaas.store.dead import DeadLetter
@@ -37,9 +40,46 @@ Send = Callable[[Message], Awaitable[Verdict]]
 Bury = Callable[[Batch, Message, Verdict], None]
 
 
-async def deliver(store: MessageStore, message: Message, send: Send, bury: Bury) -> None:
+class Route:
+    """The way to one endpoint: those who carry what waits for it, behind a gate."""
+
+    def __init__(
+        self,
+        store: MessageStore,
+        queue: str,
+        send: Send,
+        bury: Bury,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._gate = Gate(_delay_s)
+        work = functools.partial(deliver, store, send=send, bury=bury, gate=self._gate)
+        self._consumer = Consumer(store, queue, CONCURRENCY, work, tasks)
+        self._consumer.start()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._consumer.stop()
+        self._gate.stop()
+
+    async def drained(self) -> None:
+        """Wait until nothing is at work."""
+        await self._consumer.drained()
+
+
+async def deliver(
+    store: MessageStore, message: Message, send: Send, bury: Bury, gate: Gate
+) -> None:
     """One attempt, and what follows from it, on disk."""
-    verdict = await send(message)
+    verdict = Verdict("never", "it waited too long")
+    if time.time() - message.at_ms / 1000 <= POLICY.age_s_max:
+        if (turn := await gate.enter()) is None:
+            return
+        reached = False
+        try:
+            verdict = await send(message)
+            reached = verdict.action != "later"
+        finally:
+            gate.leave(turn, reached)
     batch = _concluded(store, message, verdict, bury)
     while True:
         try:
@@ -69,6 +109,11 @@ def _concluded(store: MessageStore, message: Message, verdict: Verdict, bury: Bu
         _log.error("%s; given up after %d attempts", verdict.why, attempts)
         bury(batch, message, verdict)
     return batch
+
+
+def _delay_s(failures: int) -> float:
+    """How long an endpoint is left alone."""
+    return decide(POLICY, failures, 0, False, 0.0, random.random()).delay_s
 
 
 def letter_of(batch: Batch, store: MessageStore, message: Message, verdict: Verdict) -> None:

@@ -7,16 +7,17 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from microfaas.dispatch.consumer import Consumer
-from microfaas.dispatch.delivery import CONCURRENCY, Verdict, deliver, letter_of
+from microfaas.dispatch.delivery import Route, Verdict, letter_of
 from microfaas.dispatch.destinations import OUTBOX_PREFIX
 from microfaas.dispatch.http import HttpSender
 from microfaas.model import Destination
 from microfaas.store.messages import Batch, Message, MessageStore
 
+THREADS_MAX = 8
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "microfaas"}
 
 
@@ -38,7 +39,9 @@ class Outbox:
         self._store = store
         self._http = http
         self._tasks = tasks
-        self._consumers: list[Consumer] = []
+        self._routes: list[Route] = []
+        # A disk that hangs holds up nobody else's threads.
+        self._threads = ThreadPoolExecutor(THREADS_MAX, "outbox")
 
     def serve(self, destinations: Iterable[Destination | None]) -> None:
         """Start to send: to those, and what is left of others."""
@@ -50,16 +53,18 @@ class Outbox:
         for name in sorted(outside):
             post = name.startswith(("http:", "https:"))
             send = functools.partial(self._post if post else self._write, name)
-            work = functools.partial(deliver, self._store, send=send, bury=self._bury)
-            consumer = Consumer(self._store, OUTBOX_PREFIX + name, CONCURRENCY, work, self._tasks)
-            consumer.start()
-            self._consumers.append(consumer)
+            route = Route(self._store, OUTBOX_PREFIX + name, send, self._bury, self._tasks)
+            self._routes.append(route)
 
-    def stop(self) -> list[Consumer]:
+    def stop(self) -> list[Route]:
         """Begin nothing more; those that may still be at work."""
-        for consumer in self._consumers:
-            consumer.stop()
-        return self._consumers
+        for route in self._routes:
+            route.stop()
+        return self._routes
+
+    def close(self) -> None:
+        """To be called when nothing is at work, or need not be waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _bury(self, batch: Batch, message: Message, verdict: Verdict) -> None:
         letter_of(batch, self._store, message, verdict)
@@ -69,7 +74,8 @@ class Outbox:
 
     async def _write(self, directory: str, message: Message) -> Verdict:
         try:
-            await asyncio.to_thread(write_record, directory, message)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, write_record, directory, message)
         except OSError as error:
             return Verdict("later", f"cannot write into {directory}: {error.strerror or error}")
         return Verdict("done")
@@ -81,8 +87,8 @@ _KINDS = ("url", "directory")
 def write_record(directory: str, message: Message) -> None:
     """Write a record where S3 would have it; it appears whole, and once."""
     folder, name = os.path.split(os.path.join(directory, key_of(message)))
-    os.makedirs(folder, exist_ok=True)
-    directory_fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    _make(folder)
+    directory_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
         with open(descriptor, "wb") as file:
@@ -93,8 +99,24 @@ def write_record(directory: str, message: Message) -> None:
             # attempt that was not recorded left the file there already.
             with contextlib.suppress(FileExistsError):
                 os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory_fd)
+        os.fsync(directory_fd)
     finally:
         os.close(directory_fd)
+
+
+def _make(folder: str) -> None:
+    """A directory that is there after a power cut, with those above it."""
+    if os.path.isdir(folder):
+        return
+    above = os.path.dirname(folder)
+    _make(above)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+    descriptor = os.open(above, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def key_of(message: Message) -> str:

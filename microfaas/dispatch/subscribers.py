@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 
 import msgspec
 
-from microfaas.dispatch.consumer import Consumer
-from microfaas.dispatch.delivery import CONCURRENCY, Verdict, deliver, letter_of
+from microfaas.dispatch.delivery import Route, Verdict, letter_of
 from microfaas.dispatch.http import HttpSender
 from microfaas.dispatch.mail import MailSender
 from microfaas.errors import MicrofaasError
@@ -22,7 +20,7 @@ LOOK_S = 0.5
 
 
 class Subscribers:
-    """A consumer for each subscription whose endpoint is outside."""
+    """A way to each subscription whose endpoint is outside."""
 
     def __init__(
         self,
@@ -39,7 +37,7 @@ class Subscribers:
         self._mail = mail
         self._queue_draft = queue_draft
         self._tasks = tasks
-        self._consumers: dict[str, Consumer] = {}
+        self._routes: dict[str, Route] = {}
         self._by_queue: dict[str, Subscription] = {}
 
     async def run(self) -> None:
@@ -48,11 +46,11 @@ class Subscribers:
             self._look()
             await asyncio.sleep(LOOK_S)
 
-    def stop(self) -> list[Consumer]:
+    def stop(self) -> list[Route]:
         """Begin nothing more; those that may still be at work."""
-        for consumer in self._consumers.values():
-            consumer.stop()
-        return list(self._consumers.values())
+        for route in self._routes.values():
+            route.stop()
+        return list(self._routes.values())
 
     def _look(self) -> None:
         remote = {
@@ -62,11 +60,12 @@ class Subscribers:
         self._by_queue |= remote
         left = {d.name for d in self._store.depths() if d.messages and d.name.startswith(PREFIX)}
         for queue in remote.keys() | left:
-            if queue not in self._consumers:
-                work = functools.partial(deliver, self._store, send=self._send, bury=self._bury)
-                consumer = Consumer(self._store, queue, CONCURRENCY, work, self._tasks)
-                self._consumers[queue] = consumer
-                consumer.start()
+            if queue not in self._routes:
+                route = Route(self._store, queue, self._send, self._bury, self._tasks)
+                self._routes[queue] = route
+        for queue in self._routes.keys() - remote.keys() - left:
+            self._routes.pop(queue).stop()
+            self._by_queue.pop(queue, None)
 
     async def _send(self, message: Message) -> Verdict:
         subscription = self._by_queue.get(self._store.name(message))

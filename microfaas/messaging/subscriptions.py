@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 
 from microfaas import patterns
-from microfaas.errors import ServiceError
+from microfaas.errors import MachineError, ServiceError
 from microfaas.payloads import sns
 from microfaas.store.messages import Batch, MessageStore
-from microfaas.store.resources import Resource, Resources
+from microfaas.store.resources import Change, Resource, Resources
 
 KIND = "subscription"
 PREFIX = "subscription:"
@@ -38,17 +38,14 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     raw: bool = False
     # The name of a queue; empty: what cannot be delivered becomes a dead letter.
     dead_letter: str = ""
-    # What the endpoint has to send back first; empty once it did.
+    # What the endpoint has to send back first; kept, for it may do so twice.
     token: str = ""
+    pending: bool = False
     declared: bool = False
 
     @property
     def id(self) -> str:
         return self.arn.rpartition(":")[2]
-
-    @property
-    def pending(self) -> bool:
-        return bool(self.token)
 
     @property
     def queue(self) -> str:
@@ -57,7 +54,11 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subscriptions:
-    """The book of them, and what of it is on disk."""
+    """The book of them, and what of it is on disk.
+
+    The book is changed at once and the disk after it, so that no change is made to what another
+    one is just changing; what does not reach the disk is taken back.
+    """
 
     def __init__(
         self, store: MessageStore, resources: Resources, declared: Iterable[Subscription]
@@ -65,18 +66,20 @@ class Subscriptions:
         self._store = store
         self._resources = resources
         self._all: dict[str, Subscription] = {}
+        self._by_topic: dict[str, dict[str, Subscription]] = {}
         self._policies: dict[str, patterns.Policy] = {}
         for resource in resources.all(KIND):
-            self._keep(msgspec.json.decode(resource.settings, type=Subscription))
-        for subscription in declared:
-            self._keep(subscription)
+            made = msgspec.json.decode(resource.settings, type=Subscription)
+            self._keep(made, _compile(made))
+        for made in declared:
+            self._keep(made, _compile(made))
 
     def all(self) -> list[Subscription]:
         return list(self._all.values())
 
     def of(self, topic: str) -> list[Subscription]:
         """Those of a topic."""
-        return [each for each in self._all.values() if each.topic == topic]
+        return list(self._by_topic.get(topic, {}).values())
 
     def find(self, arn: str) -> Subscription | None:
         return self._all.get(arn)
@@ -101,27 +104,41 @@ class Subscriptions:
     async def change(self, changed: Subscription) -> None:
         """Keep it as it is now. Raises ServiceError for one of the configuration."""
         _refuse_declared(changed)
-        policy = _compile(changed)
+        before = self._all.get(changed.arn)
+        self._keep(changed, _compile(changed))
         settings = msgspec.json.encode(changed)
         resource = Resource(changed.arn, int(time.time() * 1000), settings)
-        batch = Batch()
-        batch.also(*self._resources.stored(KIND, resource))
-        await self._store.commit(batch)
-        self._all[changed.arn] = changed
-        self._policies[changed.arn] = policy
+        await self._write(self._resources.stored(KIND, resource), changed, before)
 
     async def remove(self, subscription: Subscription) -> None:
         """What is on its way to it already will still come."""
         _refuse_declared(subscription)
-        batch = Batch()
-        batch.also(*self._resources.removed(KIND, subscription.arn))
-        await self._store.commit(batch)
-        self._all.pop(subscription.arn, None)
-        self._policies.pop(subscription.arn, None)
+        self._drop(subscription)
+        await self._write(self._resources.removed(KIND, subscription.arn), None, subscription)
 
-    def _keep(self, subscription: Subscription) -> None:
+    async def _write(
+        self, change: Change, after: Subscription | None, before: Subscription | None
+    ) -> None:
+        batch = Batch()
+        batch.also(*change)
+        try:
+            await self._store.commit(batch)
+        except MachineError:
+            if after is not None:
+                self._drop(after)
+            if before is not None:
+                self._keep(before, _compile(before))
+            raise
+
+    def _keep(self, subscription: Subscription, policy: patterns.Policy) -> None:
         self._all[subscription.arn] = subscription
-        self._policies[subscription.arn] = _compile(subscription)
+        self._by_topic.setdefault(subscription.topic, {})[subscription.arn] = subscription
+        self._policies[subscription.arn] = policy
+
+    def _drop(self, subscription: Subscription) -> None:
+        self._all.pop(subscription.arn, None)
+        self._by_topic.get(subscription.topic, {}).pop(subscription.arn, None)
+        self._policies.pop(subscription.arn, None)
 
 
 def new_arn(topic_arn: str) -> str:

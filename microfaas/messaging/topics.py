@@ -7,6 +7,8 @@ holds up nobody else.
 
 from __future__ import annotations
 
+import hmac
+import logging
 import re
 import time
 import uuid
@@ -15,8 +17,8 @@ from typing import Literal
 
 import msgspec
 
-from microfaas.errors import MicrofaasError, ServiceError
-from microfaas.messaging.subscriptions import Subscription, Subscriptions, new_token
+from microfaas.errors import MachineError, MicrofaasError, QueueFull, ServiceError
+from microfaas.messaging.subscriptions import Subscription, Subscriptions
 from microfaas.model import Address
 from microfaas.payloads import sns
 from microfaas.payloads.s3 import time_of
@@ -34,6 +36,8 @@ SUBJECT_CHARS_MAX = 100
 CERTIFICATES = "/_microfaas/v1/sns/"
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]*")
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,256}")
+
+_log = logging.getLogger("microfaas.messaging")
 
 # A message of a queue, by the queue's name, the body and the attributes. Raises MicrofaasError.
 QueueDraft = Callable[[str, bytes, Attributes], Draft]
@@ -88,6 +92,11 @@ class Topics:
         }
         self._topics |= {topic.name: topic for topic in declared}
 
+    async def open(self) -> None:
+        """Have the key ready before the first message is signed. Raises MachineError."""
+        if self._topics:
+            await self._signer.prepare()
+
     def arn(self, name: str) -> str:
         return f"arn:aws:sns:{self._address.region}:{self._address.account_id}:{name}"
 
@@ -121,12 +130,20 @@ class Topics:
     async def change(self, topic: Topic) -> None:
         """Keep it as it is now. Raises ServiceError for one of the configuration."""
         _refuse_declared(topic)
+        await self._signer.prepare()
+        before = self._topics.get(topic.name)
+        self._topics[topic.name] = topic
         batch = Batch()
         settings = msgspec.json.encode(topic)
         resource = Resource(topic.name, int(time.time() * 1000), settings)
         batch.also(*self._resources.stored(KIND, resource))
-        await self._store.commit(batch)
-        self._topics[topic.name] = topic
+        try:
+            await self._store.commit(batch)
+        except MachineError:
+            self._topics.pop(topic.name)
+            if before is not None:
+                self._topics[topic.name] = before
+            raise
 
     async def delete(self, arn: str) -> None:
         """The topic and its subscriptions; one that is not there is deleted as well."""
@@ -139,7 +156,7 @@ class Topics:
         batch = Batch()
         batch.also(*self._resources.removed(KIND, topic.name))
         await self._store.commit(batch)
-        del self._topics[topic.name]
+        self._topics.pop(topic.name, None)
 
     async def publish(
         self,
@@ -197,26 +214,24 @@ class Topics:
     async def subscribe(self, subscription: Subscription) -> Subscription:
         """Add one; an endpoint elsewhere is asked first whether it wants to be."""
         kept = await self.subscriptions.add(subscription)
-        if kept is subscription and kept.pending:
+        if kept.pending:
             await self._store.put(self._confirmation(kept))
-        elif kept.pending:
-            renewed = msgspec.structs.replace(kept, token=new_token())
-            await self.subscriptions.change(renewed)
-            await self._store.put(self._confirmation(renewed))
         return kept
 
     async def confirm(self, topic_arn: str, token: str) -> Subscription:
-        """What an endpoint was sent came back: it is subscribed."""
+        """What an endpoint was sent came back: it is subscribed, however often it comes."""
         for each in self.subscriptions.of(self.get(topic_arn).name):
-            if token and each.token == token:
-                confirmed = msgspec.structs.replace(each, token="")
-                await self.subscriptions.change(confirmed)
+            if token and hmac.compare_digest(each.token.encode(), token.encode()):
+                confirmed = msgspec.structs.replace(each, pending=False)
+                if each.pending:
+                    await self.subscriptions.change(confirmed)
                 return confirmed
         raise ServiceError("InvalidParameterException", "Invalid parameter: Token")
 
     def certificate(self, name: str) -> bytes | None:
         """What signatures are verified with; None when that is not its name."""
-        return self._signer.certificate if name == self._signer.certificate_name else None
+        known = self._signer.ready and name == self._signer.certificate_name
+        return self._signer.certificate if known else None
 
     def unsubscribe_url(self, subscription: Subscription) -> str:
         return f"{self._url}/?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
@@ -236,11 +251,31 @@ class Topics:
     def _add_copy(
         self, batch: Batch, subscription: Subscription, publication: Publication, topic: Topic
     ) -> None:
+        """What cannot be put where it belongs is kept elsewhere: nobody else's copy is to suffer
+        from it, nor the publisher."""
+        copy: Draft | None = None
         try:
-            batch.put(self._copy(subscription, publication, topic))
+            copy = self._copy(subscription, publication, topic)
+            self._check_room(copy)
+            batch.put(copy)
+            return
         except MicrofaasError as error:
-            # Nobody else's copy is to suffer from it.
-            batch.also("bury", [_undeliverable(subscription, publication, error)])
+            _log.error("topic %s, for %s: %s", topic.name, subscription.endpoint, error)
+            letter = _undeliverable(subscription, publication, copy, error)
+        try:
+            if subscription.dead_letter:
+                batch.put(self._queue_draft(subscription.dead_letter, letter.event, {}))
+                return
+        except MicrofaasError as error:
+            _log.error("topic %s: %s", topic.name, error)
+        batch.also("bury", [letter])
+
+    def _check_room(self, copy: Draft) -> None:
+        """Raises QueueFull. Asked here, for otherwise one who is full would stop all."""
+        depth = self._store.depth(copy.queue)
+        size = depth.bytes + len(copy.body) + len(copy.attributes)
+        if depth.messages >= depth.messages_max or size > depth.bytes_max:
+            raise QueueFull(copy.queue, depth.messages_max, depth.bytes_max)
 
     def _copy(self, subscription: Subscription, publication: Publication, topic: Topic) -> Draft:
         unsubscribe_url = self.unsubscribe_url(subscription)
@@ -301,7 +336,7 @@ class Topics:
 
 
 def check(message: str, subject: str | None, attributes: Attributes) -> None:
-    """Raises ServiceError for what SNS does not take."""
+    """Raises ServiceError for what SNS does not take. `message` is all texts of it as they came."""
     if not message:
         raise ServiceError("InvalidParameterException", "Invalid parameter: Empty message")
     if sns.size(message, attributes) > MESSAGE_BYTES_MAX:
@@ -313,18 +348,25 @@ def check(message: str, subject: str | None, attributes: Attributes) -> None:
 
 
 def _undeliverable(
-    subscription: Subscription, publication: Publication, error: MicrofaasError
+    subscription: Subscription,
+    publication: Publication,
+    copy: Draft | None,
+    error: MicrofaasError,
 ) -> DeadLetter:
+    """`copy` is None when the queue that should get it is not there."""
+    if copy is None:
+        copy = Draft(f"queue:{subscription.endpoint}", publication.message.encode())
     return DeadLetter(
         int(time.time() * 1000),
         subscription.endpoint if subscription.protocol == "lambda" else "",
         publication.message_id,
         f"topic:{subscription.topic}",
-        publication.message.encode(),
+        copy.body,
         msgspec.json.encode(str(error)),
         0,
-        f"queue:{subscription.endpoint}",
+        copy.queue,
         "Undeliverable",
+        copy.attributes,
     )
 
 

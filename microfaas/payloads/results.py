@@ -39,8 +39,16 @@ def record(
         if outcome.status is not Status.OK:
             response["functionError"] = "Unhandled"
         table["responseContext"] = response
-        table["responsePayload"] = msgspec.Raw(outcome.payload or b"null")
+        table["responsePayload"] = _as_json(outcome.payload or b"null")
     return msgspec.json.encode(table)
+
+
+def _as_json(payload: bytes) -> msgspec.Raw:
+    """A custom runtime may answer with any bytes; the record has to be JSON nonetheless."""
+    try:
+        return _decode_raw(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.Raw(msgspec.json.encode(payload.decode(errors="replace")))
 
 
 def dead_letter_attributes(request_id: str, outcome: Outcome | None) -> dict[str, tuple[str, str]]:
@@ -58,6 +66,7 @@ class _Error(msgspec.Struct):
     errorMessage: str = ""
 
 
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_error = msgspec.json.Decoder(_Error).decode
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
-import functools
 import os
 
 from cryptography import x509
@@ -20,41 +20,59 @@ VALID_DAYS = 3650
 
 
 class Signer:
-    """Made when something is signed for the first time: to make a key takes a while."""
+    """To be prepared before anything is signed: to make a key takes a while."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._pair: tuple[rsa.RSAPrivateKey, x509.Certificate] | None = None
+        self._preparing = asyncio.Lock()
+
+    @property
+    def ready(self) -> bool:
+        return self._pair is not None
+
+    async def prepare(self) -> None:
+        """Read the key, or make it when there is none. Raises MachineError."""
+        async with self._preparing:
+            if self._pair is None:
+                self._pair = await asyncio.to_thread(self._read)
 
     def sign(self, text: bytes, version: str) -> str:
         """Base64 of the signature; version 1 is SHA-1, as SNS began, 2 is SHA-256."""
         algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()
-        signature = self._pair[0].sign(text, padding.PKCS1v15(), algorithm)
+        signature = self._prepared[0].sign(text, padding.PKCS1v15(), algorithm)
         return base64.b64encode(signature).decode()
 
     @property
     def certificate(self) -> bytes:
         """The certificate, PEM."""
-        return self._pair[1].public_bytes(serialization.Encoding.PEM)
+        return self._prepared[1].public_bytes(serialization.Encoding.PEM)
 
     @property
     def certificate_name(self) -> str:
         """The file name of the certificate in URLs; another one for another certificate."""
-        digest = self._pair[1].fingerprint(hashes.SHA256()).hex()[:32]
+        digest = self._prepared[1].fingerprint(hashes.SHA256()).hex()[:32]
         return f"SimpleNotificationService-{digest}.pem"
 
-    @functools.cached_property
-    def _pair(self) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    @property
+    def _prepared(self) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+        if self._pair is None:
+            raise MachineError(f"cannot sign: {self._path} was not read")
+        return self._pair
+
+    def _read(self) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
         try:
             if not os.path.exists(self._path):
                 self._make()
             with open(self._path, "rb") as file:
                 pem = file.read()
             key = serialization.load_pem_private_key(pem, password=None)
-            assert isinstance(key, rsa.RSAPrivateKey)
+            if not isinstance(key, rsa.RSAPrivateKey):
+                raise ValueError("the key is not RSA's")
             return key, x509.load_pem_x509_certificate(pem)
         except OSError as error:
             raise MachineError(f"cannot use {self._path}: {error.strerror or error}") from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise MachineError(
                 f"cannot use {self._path}: it holds no key and certificate ({error}); remove it, "
                 "and another pair is made"

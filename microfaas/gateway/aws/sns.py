@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from microfaas.config.events import destination
+from microfaas.config.topics import is_email
 from microfaas.errors import MicrofaasError, ServiceError
 from microfaas.gateway.aws.service import Caller, Params, Service
 from microfaas.messaging import subscriptions as book
@@ -102,9 +104,10 @@ class SnsApi:
 
     async def _publish(self, _: Caller, params: Params) -> Params:
         topic = self._topics.get(_target(params))
-        message, messages = _texts(params)
         attributes = _attributes(params.get("MessageAttributes", {}))
         subject = params.get("Subject")
+        topics.check(params["Message"], subject, attributes)
+        message, messages = _texts(params)
         sent = await self._topics.publish(topic, message, subject, attributes, messages)
         return {"MessageId": sent}
 
@@ -115,9 +118,9 @@ class SnsApi:
         batch, successful, failed = Batch(), [], []
         for entry in entries:
             try:
-                message, messages = _texts(entry)
                 attributes = _attributes(entry.get("MessageAttributes", {}))
-                topics.check(message, entry.get("Subject"), attributes)
+                topics.check(entry["Message"], entry.get("Subject"), attributes)
+                message, messages = _texts(entry)
             except ServiceError as error:
                 failed.append(_failure(entry["Id"], error))
                 continue
@@ -137,9 +140,7 @@ class SnsApi:
             )
         if protocol in ("lambda", "sqs"):
             endpoint = self._local(protocol, endpoint)
-        elif not endpoint or (
-            protocol in ("http", "https") and not endpoint.startswith(f"{protocol}://")
-        ):
+        elif not _is_remote(protocol, endpoint):
             _invalid("Invalid parameter: Endpoint must match the specified protocol")
         made = Subscription(
             arn=book.new_arn(self._topics.arn(topic.name)),
@@ -147,6 +148,7 @@ class SnsApi:
             protocol=protocol,
             endpoint=endpoint,
             token=book.new_token() if protocol in book.REMOTE else "",
+            pending=protocol in book.REMOTE,
         )
         for name, value in params.get("Attributes", {}).items():
             made = self._changed(made, name, value)
@@ -280,6 +282,13 @@ def _invalid(text: str) -> None:
     raise ServiceError("InvalidParameterException", text)
 
 
+def _is_remote(protocol: str, endpoint: str) -> bool:
+    """Whether it is a URL or an address, as the protocol has it."""
+    if protocol in ("http", "https"):
+        return endpoint.startswith(f"{protocol}://") and destination(endpoint, "/") is not None
+    return is_email(endpoint)
+
+
 def _changed_topic(topic: Topic, name: str, value: str) -> Topic:
     match name:
         case "DisplayName":
@@ -353,6 +362,9 @@ def _check_entries(entries: list[dict[str, Any]]) -> None:
     if len(set(ids)) < len(ids):
         text = "Two or more batch entries in the request have the same Id"
         raise ServiceError("BatchEntryIdsNotDistinctException", text)
+    if sum(len(entry["Message"].encode()) for entry in entries) > topics.MESSAGE_BYTES_MAX:
+        text = f"The length of all the messages put together is over {topics.MESSAGE_BYTES_MAX}."
+        raise ServiceError("BatchRequestTooLongException", text)
 
 
 def _failure(entry_id: str, error: MicrofaasError) -> dict[str, Any]:
