@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
-from bench import burst, cold, drops, fairness, fence, languages, memory, throughput, warm
+from bench import burst, cold, drops, durable, fairness, fence, languages, memory, throughput, warm
 from bench.client import AnswerError
 from bench.effort import FULL, QUICK, Effort
 from bench.endpoint import MissingError, StartError
@@ -28,6 +28,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "fence": fence.run,
     "fairness": fairness.run,
     "languages": languages.run,
+    "events": durable.run,
 }
 
 
