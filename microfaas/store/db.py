@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import time
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from microfaas.errors import MachineError
-from microfaas.store import statements
+from microfaas.store import salvage, statements
 from microfaas.store.writer import Row, Write, Writer, explain
 
 FILE_NAME = "microfaas.db"
@@ -25,6 +26,8 @@ LOCK_POLL_S = 0.01
 # Rows are packed by the hundred, and each packing is a statement of its own.
 STATEMENTS_CACHED = 128
 WAL_BYTES_KEPT = 16 * 1024 * 1024
+
+_log = logging.getLogger("microfaas.store")
 
 
 class Database:
@@ -53,9 +56,12 @@ class Database:
     def open(self) -> None:
         """Make the file when there is none, bring its schema up to date, start the writer."""
         os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
+        aside = salvage.set_aside(self.path) if salvage.is_damaged(self.path) else None
         connection = _connect(self.path, "rwc")
         try:
             self._prepare(connection)
+            if aside is not None:
+                self._take_over(aside, connection)
             self._reader = _connect(self.path, "ro")
         except sqlite3.Error as error:
             connection.close()
@@ -112,6 +118,17 @@ class Database:
                 cursor.close()
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+
+    def _take_over(self, aside: str, connection: sqlite3.Connection) -> None:
+        salvaged = salvage.take_over(aside, connection)
+        lost = ", ".join(salvaged.broken)
+        _log.error(
+            "%s is damaged; it is kept as %s, and a new one has the %d rows that can be read%s",
+            self.path,
+            salvaged.path,
+            salvaged.rows,
+            f"; something is missing of: {lost}" if lost else "; nothing is missing",
+        )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         _keep_a_log(connection)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from microfaas.errors import MachineError
-from microfaas.store import statements
+from microfaas.store import salvage, statements
 
 Row = Sequence[object] | Mapping[str, object]
 Write = tuple[str, Sequence[Row]]
@@ -140,7 +140,11 @@ def explain(path: str, error: Exception) -> MachineError:
         case sqlite3.SQLITE_READONLY:
             text = f"cannot write {path}: it is read-only"
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            text = f"cannot use {path}: it is damaged ({error}); move it away to start afresh"
+            salvage.mark(path)
+            text = (
+                f"cannot use {path}: it is damaged ({error}); start microfaas again: it sets the "
+                "file aside and takes over what can be read"
+            )
         case sqlite3.SQLITE_CANTOPEN:
             text = f"cannot open {path}: {error}; look at the directory's owner and mode"
         case _:
