@@ -56,7 +56,7 @@ def is_damaged(path: str) -> bool:
     """Look through a file, for a while; True when something in it is wrong."""
     if os.path.exists(path + MARK):
         return True
-    if not os.path.exists(path) or not os.path.getsize(path):
+    if not os.path.isfile(path) or not os.path.getsize(path):
         return False
     deadline = time.monotonic() + CHECK_S_MAX
     with contextlib.closing(_open(path, "ro")) as connection:
