@@ -32,7 +32,7 @@ def record(
             "condition": condition,
             "approximateInvokeCount": attempts,
         },
-        "requestPayload": msgspec.Raw(event or b"{}"),
+        "requestPayload": _as_json(event or b"{}"),
     }
     if outcome is not None:
         response: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.version}
@@ -46,6 +46,7 @@ def record(
 def _as_json(payload: bytes) -> msgspec.Raw:
     """A custom runtime may answer with any bytes; the record has to be JSON nonetheless."""
     try:
+        payload.decode()
         return _decode_raw(payload)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.Raw(msgspec.json.encode(payload.decode(errors="replace")))
