@@ -20,17 +20,20 @@ from microfaas.dispatch.http import HttpSender
 from microfaas.dispatch.mail import MailSender
 from microfaas.dispatch.outbox import Outbox
 from microfaas.dispatch.subscribers import Subscribers
-from microfaas.errors import MachineError, ServiceError
+from microfaas.errors import MachineError
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
+from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.invoke import Invoker
+from microfaas.messaging.moves import Moves
+from microfaas.messaging.queues import Queues
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.subscriptions import Subscriptions
 from microfaas.messaging.topics import Topics
 from microfaas.store import signing
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
-from microfaas.store.messages import Draft, MessageStore
+from microfaas.store.messages import MessageStore
 from microfaas.store.resources import Resources
 from microfaas.store.results import Results
 from microfaas.store.signing import Signer
@@ -59,6 +62,10 @@ class Durable:
         self.schedules = Schedules(database, self.store)
         self.results = Results(database)
         self.dead = DeadLetters(database)
+        self.queues = Queues(
+            database, self.store, self.resources, config.address, config.queues, tasks
+        )
+        self.moves = Moves(self.queues, self.store, self.resources, tasks)
         self.topics = Topics(
             self.store,
             self.resources,
@@ -67,14 +74,14 @@ class Durable:
             config.address,
             url,
             subscribed.topics(config),
-            _no_queue,
+            self.queues.draft,
         )
-        self.destinations = Destinations({"topic": self.topics.sink})
+        self.destinations = Destinations({"topic": self.topics.sink, "queue": self.queues.sink})
         self._http = HttpSender()
         self._outbox = Outbox(self.store, self._http, tasks)
         self._mail = MailSender(config.smtp)
         self._subscribers = Subscribers(
-            self.store, self.topics, self._http, self._mail, _no_queue, tasks
+            self.store, self.topics, self._http, self._mail, self.queues.draft, tasks
         )
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
 
@@ -89,6 +96,7 @@ class Durable:
             f.name: Served(f.events, f.limits.concurrency_max) for f in self._config.functions
         }
         self.events.serve(served)
+        self.moves.serve()
         settings = [function.events for function in self._config.functions]
         self._outbox.serve(to for each in settings for to in (each.on_success, each.on_failure))
         for forever in (self._subscribers.run, self.schedules.run, self._prune):
@@ -97,7 +105,12 @@ class Durable:
     def services(self) -> Services:
         """What the gateway answers of AWS's other APIs."""
         sns = SnsApi(self.topics, self._config.address, self._exists, self.store.commit)
-        return Services([sns.service()])
+        sqs = SqsApi(self.queues, self.moves)
+        return Services([sqs.service(), sns.service()])
+
+    def hurry(self) -> None:
+        """Let nobody wait for messages any more: the gateway is to close."""
+        self.queues.stop()
 
     async def close(self) -> None:
         """Begin nothing more, let what runs end; the rest waits on disk."""
@@ -113,6 +126,8 @@ class Durable:
 
     def _exists(self, protocol: str, name: str) -> bool:
         """Whether there is a function, or a queue, of that name."""
+        if protocol == "sqs":
+            return name in self.queues.directory
         return protocol == "lambda" and any(f.name == name for f in self._config.functions)
 
     async def _prune(self) -> None:
@@ -121,12 +136,9 @@ class Durable:
             now_ms = int(time.time() * 1000)
             try:
                 await self.results.prune(now_ms)
+                await self.queues.tidy()
                 if dropped := await self.dead.prune(now_ms):
                     _log.error("the %d oldest dead letters are forgotten: too many", dropped)
             except MachineError as error:
                 _log.error("cannot tidy up: %s", error)
             await asyncio.sleep(PRUNE_S)
-
-
-def _no_queue(name: str, *_: object) -> Draft:
-    raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")

@@ -217,6 +217,7 @@ class _Server:
             durable.serve()
             await self._listen(gateway, certificate)
             stack.push_async_callback(gateway.close)
+            stack.callback(durable.hurry)
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
             await stack.enter_async_context(

@@ -19,6 +19,7 @@ from microfaas.config.functions import (
     make_function,
     make_triggers,
 )
+from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
 from microfaas.config.tables import (
     ConfigTable,
@@ -42,6 +43,7 @@ __all__ = [
     "FunctionTable",
     "MountTable",
     "PricesTable",
+    "QueueTable",
     "RequestsTable",
     "TlsFiles",
     "Trigger",
@@ -80,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     tls: TlsFiles | None = None
     requests: RequestsTable = msgspec.field(default_factory=RequestsTable)
+    queues: dict[str, QueueTable] = {}
     topics: dict[str, TopicTable] = {}
     subscriptions: tuple[Declared, ...] = ()
     smtp: Smtp | None = None
@@ -129,6 +132,7 @@ def parse(
     problems: list[Problem] = []
     top = dict(table)
     functions = function_tables(top.pop("functions", {}), problems)
+    queues = queue_tables(top.pop("queues", {}), problems)
     settings = strict.salvage(top, ConfigTable, "", problems) or ConfigTable()
     root = os.path.dirname(os.path.abspath(source))
     host, port = split_listen(listen or settings.listen, problems)
@@ -168,6 +172,7 @@ def parse(
         auth=settings.auth,
         tls=tls,
         requests=settings.requests,
+        queues=queues,
         topics=settings.topics,
         subscriptions=tuple(subscriptions),
         smtp=mail,

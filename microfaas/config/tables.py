@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from microfaas.config.queues import QueueTable
 from microfaas.config.topic_tables import SmtpTable, TopicTable
 from microfaas.model import MIB, EventSettings, Limits
 
@@ -317,6 +318,9 @@ class ConfigTable(msgspec.Struct, kw_only=True):
     )
     prices: Annotated[PricesTable, Meta(description="what usage costs")] = msgspec.field(
         default_factory=PricesTable
+    )
+    queues: Annotated[dict[str, QueueTable], Meta(description="the queues, by name")] = (
+        msgspec.field(default_factory=dict)
     )
     topics: Annotated[dict[str, TopicTable], Meta(description="the topics, by name")] = (
         msgspec.field(default_factory=dict)

@@ -98,3 +98,54 @@ CREATE TABLE schedules (
     message TEXT NOT NULL,          -- the id of what the last tick gave rise to
     waiting TEXT NOT NULL           -- JSON list of the ticks that wait for its end
 ) WITHOUT ROWID;
+
+-- Queues that keep order within groups of messages. The first message of a group, and when more
+-- of the group may be taken: once nothing of it is leased, and its first message is not delayed.
+-- Triggers keep this, so that neither a long group nor many groups are ever read through.
+CREATE INDEX messages_by_group ON messages (queue, group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX messages_leased ON messages (queue, group_id, due_ms)
+    WHERE group_id IS NOT NULL AND attempts > 0;
+CREATE TABLE message_groups (
+    queue INTEGER NOT NULL,
+    group_id TEXT NOT NULL,
+    head INTEGER NOT NULL,
+    due_ms INTEGER NOT NULL,        -- 0: now
+    PRIMARY KEY (queue, group_id)
+) WITHOUT ROWID;
+CREATE INDEX message_groups_by_due ON message_groups (queue, due_ms, head);
+CREATE TRIGGER group_put AFTER INSERT ON messages WHEN NEW.group_id IS NOT NULL BEGIN
+    INSERT INTO message_groups (queue, group_id, head, due_ms)
+    VALUES (NEW.queue, NEW.group_id, NEW.id, NEW.due_ms) ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER group_removed AFTER DELETE ON messages WHEN OLD.group_id IS NOT NULL BEGIN
+    DELETE FROM message_groups WHERE queue = OLD.queue AND group_id = OLD.group_id
+    AND NOT EXISTS (SELECT 1 FROM messages WHERE queue = OLD.queue AND group_id = OLD.group_id);
+    UPDATE message_groups SET
+        head = (SELECT min(id) FROM messages
+                WHERE queue = OLD.queue AND group_id = OLD.group_id),
+        due_ms = max(
+            (SELECT coalesce(max(due_ms), 0) FROM messages
+             WHERE queue = OLD.queue AND group_id = OLD.group_id AND attempts > 0),
+            (SELECT due_ms FROM messages
+             WHERE queue = OLD.queue AND group_id = OLD.group_id ORDER BY id LIMIT 1))
+    WHERE queue = OLD.queue AND group_id = OLD.group_id;
+END;
+CREATE TRIGGER group_leased AFTER UPDATE OF due_ms, attempts ON messages
+WHEN NEW.group_id IS NOT NULL BEGIN
+    UPDATE message_groups SET due_ms = max(
+        (SELECT coalesce(max(due_ms), 0) FROM messages
+         WHERE queue = NEW.queue AND group_id = NEW.group_id AND attempts > 0),
+        (SELECT due_ms FROM messages
+         WHERE queue = NEW.queue AND group_id = NEW.group_id ORDER BY id LIMIT 1))
+    WHERE queue = NEW.queue AND group_id = NEW.group_id;
+END;
+
+-- What was sent to such queues lately, so that it is not taken twice.
+CREATE TABLE deduplications (
+    queue INTEGER NOT NULL,
+    deduplication_id TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    uuid TEXT NOT NULL,             -- of the message that was taken
+    PRIMARY KEY (queue, deduplication_id)
+) WITHOUT ROWID;
+CREATE INDEX deduplications_by_age ON deduplications (until_ms);

@@ -285,3 +285,72 @@ ON CONFLICT (key) DO UPDATE SET identity = excluded.identity, anchor_ms = exclud
 -- name: remove_schedules
 -- They are no more.
 DELETE FROM schedules WHERE key IN (VALUES :rows);
+
+-- name: ready_ids
+-- Which messages may be taken at once, the oldest first.
+SELECT id FROM messages
+WHERE queue = :queue AND due_ms = 0 AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: due_ids
+-- Which had to wait and need not any more, whose time came first first.
+SELECT id FROM messages
+WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms ORDER BY due_ms, id LIMIT :limit;
+
+-- name: old_ids
+-- Which were accepted before a time, among those that have waited longest.
+SELECT id FROM (
+    SELECT id, at_ms FROM (
+        SELECT id, at_ms FROM messages
+        WHERE queue = :queue AND due_ms = 0 ORDER BY id LIMIT :limit)
+    UNION ALL
+    SELECT id, at_ms FROM (
+        SELECT id, at_ms FROM messages
+        WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms
+        ORDER BY due_ms, id LIMIT :limit)
+)
+WHERE at_ms < :before_ms;
+
+-- name: ready_groups
+-- Of which groups messages may be taken at once, the oldest first.
+SELECT group_id FROM message_groups
+WHERE queue = :queue AND due_ms = 0 ORDER BY head LIMIT :limit;
+
+-- name: due_groups
+-- Of which groups something was leased or delayed and is not any more.
+SELECT group_id FROM message_groups
+WHERE queue = :queue AND due_ms > 0 AND due_ms <= :now_ms ORDER BY due_ms, head LIMIT :limit;
+
+-- name: next_due_group
+-- When messages of the next group may be taken.
+SELECT min(due_ms) FROM message_groups WHERE queue = :queue AND due_ms > :now_ms;
+
+-- name: group_messages
+-- The oldest of a group.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND group_id = :group_id ORDER BY id LIMIT :limit;
+
+-- name: any_messages
+-- Those of a queue up to an id, leased, delayed or not.
+SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
+WHERE queue = :queue AND id <= :last LIMIT :limit;
+
+-- name: count_unavailable
+-- How many nobody may take yet, and how many of these have been received.
+SELECT count(*), coalesce(sum(attempts > 0), 0) FROM (
+    SELECT attempts FROM messages WHERE queue = :queue AND due_ms > :now_ms LIMIT :limit
+);
+
+-- name: deduplicated
+-- The message that was sent under the same deduplication id a short while ago.
+SELECT uuid FROM deduplications
+WHERE queue = :queue AND deduplication_id = :deduplication_id AND until_ms > :now_ms;
+
+-- name: add_deduplications
+-- Nothing else is to be taken under these ids for a while.
+INSERT OR REPLACE INTO deduplications (queue, deduplication_id, until_ms, uuid) VALUES :rows;
+
+-- name: forget_deduplications
+-- A step of those whose time is over.
+DELETE FROM deduplications WHERE (queue, deduplication_id) IN (
+    SELECT queue, deduplication_id FROM deduplications WHERE until_ms <= :now_ms LIMIT :step
+);
