@@ -21,14 +21,19 @@ from microfaas.dispatch.mail import MailSender
 from microfaas.dispatch.outbox import Outbox
 from microfaas.dispatch.subscribers import Subscribers
 from microfaas.errors import MachineError
+from microfaas.gateway.aws.events import EventsApi
+from microfaas.gateway.aws.scheduler import SchedulerApi
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.invoke import Invoker
 from microfaas.messaging.moves import Moves
 from microfaas.messaging.queues import Queues
+from microfaas.messaging.rules import Rules
+from microfaas.messaging.scheduler import Scheduler
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.subscriptions import Subscriptions
+from microfaas.messaging.targets import Kind, Send, Targets
 from microfaas.messaging.topics import Topics
 from microfaas.store import signing
 from microfaas.store.db import Database
@@ -37,6 +42,7 @@ from microfaas.store.messages import MessageStore
 from microfaas.store.resources import Resources
 from microfaas.store.results import Results
 from microfaas.store.signing import Signer
+from microfaas.triggers import event
 
 PRUNE_S = 10.0
 
@@ -83,12 +89,26 @@ class Durable:
         self._subscribers = Subscribers(
             self.store, self.topics, self._http, self._mail, self.queues.draft, tasks
         )
+        targets = Targets(self._sends(), lambda name: self._exists("lambda", name))
+        self.rules = Rules(
+            self.store,
+            self.resources,
+            self.schedules,
+            targets,
+            config.address,
+            event.rules(config.triggers),
+        )
+        self.scheduler = Scheduler(
+            self.store, self.resources, self.schedules, targets, config.address
+        )
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
 
     async def open(self) -> None:
         """Take in what the last run left; nothing runs yet. Raises MachineError."""
         await self.store.open()
         await self.topics.open()
+        await self.rules.open()
+        await self.scheduler.open()
 
     def serve(self) -> None:
         """Start to deal with what waits."""
@@ -106,7 +126,9 @@ class Durable:
         """What the gateway answers of AWS's other APIs."""
         sns = SnsApi(self.topics, self._config.address, self._exists, self.store.commit)
         sqs = SqsApi(self.queues, self.moves)
-        return Services([sqs.service(), sns.service()])
+        buses = EventsApi(self.rules, self._config.address)
+        timed = SchedulerApi(self.scheduler)
+        return Services([api.service() for api in (sqs, sns, buses, timed)])
 
     def hurry(self) -> None:
         """Let nobody wait for messages any more: the gateway is to close."""
@@ -123,6 +145,15 @@ class Durable:
         await self._http.close()
         self._outbox.close()
         self._mail.close()
+
+    def _sends(self) -> dict[Kind, Send]:
+        """How rules and schedules send to what is no function."""
+        return {
+            "topic": lambda batch, to, body: self.topics.sink(batch, to.name, body, {}),
+            "queue": lambda batch, to, body: batch.put(
+                self.queues.draft(to.name, body, {}, to.group)
+            ),
+        }
 
     def _exists(self, protocol: str, name: str) -> bool:
         """Whether there is a function, or a queue, of that name."""

@@ -49,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     # What is told of it: its name, and where its ticks go.
     name: str
     target: str
-    # The expression as it was written. When it or the zone changes, the schedule starts anew.
+    # The expression as it was written. When it, the zone or the start changes, it begins anew.
     expression: str
     timezone: str
     schedule: Schedule
@@ -67,7 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> str:
-        return f"{self.expression} {self.timezone}"
+        start = "" if self.start_ms is None else f" from {self.start_ms}"
+        return f"{self.expression} {self.timezone}{start}"
 
 
 class State(NamedTuple):
@@ -134,9 +135,7 @@ class Schedules:
         now_ms = self._now_ms()
         state = self._states.get(plan.key)
         if state is None or state.identity != plan.identity:
-            anchor_ms = now_ms if plan.start_ms is None else plan.start_ms
-            last_ms = anchor_ms - (plan.at_once or plan.start_ms is not None)
-            state = State(plan.key, plan.identity, anchor_ms, last_ms)
+            state = _begun(plan, now_ms)
         elif resumed:
             state = state._replace(last_ms=max(state.last_ms, now_ms))
         batch.also("set_schedule", [state])
@@ -263,8 +262,8 @@ class Schedules:
         plan.fire(batch, tick)
         delay_ms = min(jittered(tick, plan.jitter_s, plan.key) - now_ms, DUE_MS_MAX)
         if plan.jitter_s and delay_ms > 0:
-            late = [draft._replace(delay_ms=delay_ms) for draft in batch.drafts[start:]]
-            batch.drafts[start:] = late
+            for at, draft in enumerate(batch.drafts[start:], start):
+                batch.drafts[at] = draft._replace(delay_ms=max(delay_ms, draft.delay_ms))
 
     def _drop(self, key: str) -> None:
         self.leave(key)
@@ -287,6 +286,14 @@ def turns(
         turn = overlap(policy, int(busy or bool(runs)), len(left))
         {"run": runs, "wait": left, "drop": dropped}[turn].append(tick)
     return runs, left, dropped
+
+
+def _begun(plan: Plan, now_ms: int) -> State:
+    """The state of a schedule that is new. What was before it was made is not made up for."""
+    anchor_ms = now_ms if plan.start_ms is None else plan.start_ms
+    first = plan.at_once or plan.start_ms is not None
+    last_ms = anchor_ms - 1 if first and anchor_ms >= now_ms else now_ms
+    return State(plan.key, plan.identity, anchor_ms, last_ms)
 
 
 def _found(plan: Plan, state: State, now_ms: int) -> Due:

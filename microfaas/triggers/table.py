@@ -11,13 +11,14 @@ from types import MappingProxyType
 import msgspec
 
 from microfaas.config import Trigger
-from microfaas.config.schedules import ScheduleSettings
-from microfaas.triggers import bucket, schedule, topic
+from microfaas.config.schedules import EventSettings, ScheduleSettings
+from microfaas.triggers import bucket, event, schedule, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
     {
         "bucket": TriggerKind(bucket.BucketSettings, bucket.run),
+        "event": TriggerKind(EventSettings, event.run),
         "schedule": TriggerKind(ScheduleSettings, schedule.run),
         "topic": TriggerKind(topic.TopicSettings, topic.run),
     }

@@ -1,0 +1,387 @@
+"""Schedules, rules and the event bus by the real server: the file's, boto3's, the aws CLI's."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import pytest
+
+from microfaas.timetable import MISFIRE_GRACE_S
+from tests.e2e.project import BIN, Project, until
+
+# Notes each event in a file of its own, by the request id.
+APP = """import json, os
+def handler(event, context):
+    with open(os.path.join(os.environ["OUT"], context.aws_request_id), "w") as file:
+        json.dump(event, file)
+"""
+FUNCTION = """[functions.app]
+timeout_s = 30
+mounts = { OUT = { path = "out", write = true } }
+"""
+ROLE = "arn:aws:iam::123456789012:role/scheduler"
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:app"
+
+
+class Noted:
+    """A project whose function notes what it gets."""
+
+    def __init__(self, project: Project, extra: str = "") -> None:
+        self.project = project
+        self.out = project.root / "out"
+        self.out.mkdir()
+        project.write("app.py", APP)
+        project.write("microfaas.toml", FUNCTION + extra)
+        project.start()
+
+    def events(self) -> list[Any]:
+        texts = [path.read_text() for path in self.out.iterdir()]
+        return [json.loads(text) for text in texts if text]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.project.url,
+            region_name="us-east-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=botocore.config.Config(retries={"max_attempts": 0}),
+        )
+
+    def aws(self, *arguments: str) -> Any:
+        """What the aws CLI says."""
+        environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_PAGER": "",
+        }
+        done = subprocess.run(
+            [BIN / "aws", "--endpoint-url", self.project.url, "--output", "json", *arguments],
+            capture_output=True,
+            env=environment,
+            check=True,
+        )
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def one(self) -> Any:
+        """The only event there is, or will be soon."""
+        until(self.events, "an event")
+        [event] = self.events()
+        return event
+
+
+def error_of(call: Any, **params: Any) -> tuple[str, str]:
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**params)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def schedule(extra: str = "") -> str:
+    return (
+        f'[[functions.app.triggers]]\ntype = "schedule"\nexpression = "rate(1 second)"\n{extra}\n'
+    )
+
+
+def moment(event: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(event["time"])
+
+
+def test_a_schedule_fires_events_as_eventbridge_makes_them(project: Project) -> None:
+    noted = Noted(project, schedule('name = "tick"'))
+    until(lambda: len(noted.events()) >= 3, "three ticks")
+    event = noted.events()[0]
+    assert event.keys() == {
+        "version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"
+    }  # fmt: skip
+    assert event["source"] == "aws.events"
+    assert event["detail-type"] == "Scheduled Event"
+    assert event["resources"] == ["arn:aws:events:us-east-1:123456789012:rule/tick"]
+    assert event["detail"] == {}
+
+
+def test_kills_between_ticks_lose_and_double_nothing(project: Project) -> None:
+    noted = Noted(project, schedule())
+    for round_ in range(6):
+        count = len(noted.events())
+        until(lambda count=count: len(noted.events()) > count, "another tick")
+        time.sleep(0.17 * round_)
+        project.kill()
+        project.start()
+    last = len(noted.events())
+    until(lambda: len(noted.events()) >= last + 2, "two more ticks")
+    assert project.stop() == 0
+    seconds = sorted(moment(event) for event in noted.events())
+    assert len(seconds) >= 8
+    # All downtimes were shorter than what counts as a misfire: each second has its tick.
+    assert (seconds[-1] - seconds[0]).total_seconds() + 1 == len(seconds)
+    assert len(set(seconds)) == len(seconds)
+
+
+def test_what_was_missed_follows_the_misfire_policy(project: Project) -> None:
+    noted = Noted(project, schedule('misfire = "skip"'))
+    until(noted.events, "a tick")
+    project.kill()
+    before = {moment(event) for event in noted.events()}
+    # As long as the server was down, as far as it can tell.
+    database = project.data / "microfaas.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE schedules SET last_ms = last_ms - 600000")
+    project.start()
+    until(lambda: len(noted.events()) > len(before), "a tick")
+    assert project.stop() == 0
+    fresh = {moment(event) for event in noted.events()} - before
+    assert len(fresh) > 1
+    oldest = min(before) - timedelta(seconds=MISFIRE_GRACE_S + 1)
+    assert min(fresh) > oldest
+
+
+def test_input_replaces_the_event(project: Project) -> None:
+    told = 'input = { at = "<aws.scheduler.scheduled-time>", list = [1, true] }'
+    noted = Noted(project, schedule(told))
+    until(noted.events, "a tick")
+    event = noted.events()[0]
+    assert event.keys() == {"at", "list"}
+    assert event["list"] == [1, True]
+    assert datetime.fromisoformat(event["at"]) <= datetime.now(UTC)
+
+
+def test_a_broken_schedule_is_refused_by_name(project: Project) -> None:
+    project.write("app.py", APP)
+    project.write(
+        "microfaas.toml",
+        FUNCTION.replace("mounts", "# mounts")
+        + '[[functions.app.triggers]]\ntype = "schedule"\nexpression = "rate(1 fortnight)"\n'
+        + '[[functions.app.triggers]]\ntype = "event"\npattern = { source = "x" }\n',
+    )
+    done = subprocess.run([BIN / "microfaas", "run", project.root], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "functions.app.triggers[0].expression: cannot read the schedule" in done.stderr
+    assert "functions.app.triggers[1].pattern: Event pattern is not valid" in done.stderr
+
+
+def test_the_bus_tells_whoever_listens(project: Project) -> None:
+    noted = Noted(
+        project,
+        '[[functions.app.triggers]]\ntype = "event"\nsource = "shop.orders"\n'
+        "pattern = { detail = { total = [{ numeric = ['>', 100] }] } }\n",
+    )
+    entries = [
+        {"Source": "shop.orders", "DetailType": "placed", "Detail": json.dumps({"total": total})}
+        for total in (50, 150)
+    ]
+    broken = [
+        {"Source": "shop.orders", "DetailType": "placed", "Detail": "[1"},
+        {"Source": "aws.s3", "DetailType": "x", "Detail": "{}"},
+        {"Source": "shop.orders", "Detail": "{}"},
+    ]
+    reply = noted.client("events").put_events(Entries=entries + broken)
+    assert reply["FailedEntryCount"] == 3
+    assert [entry.get("ErrorCode") for entry in reply["Entries"]] == [
+        None,
+        None,
+        "MalformedDetail",
+        "NotAuthorizedForSourceException",
+        "InvalidArgument",
+    ]
+    event = noted.one()
+    assert event["id"] == reply["Entries"][1]["EventId"]
+    assert event["detail"] == {"total": 150}
+    assert event["detail-type"] == "placed"
+
+
+def test_rules_and_targets_through_boto3(project: Project) -> None:
+    noted = Noted(project)
+    events = noted.client("events")
+    pattern = json.dumps({"source": ["shop"]})
+    arn = events.put_rule(Name="orders", EventPattern=pattern, Description="d")["RuleArn"]
+    assert arn == "arn:aws:events:us-east-1:123456789012:rule/orders"
+    transformer = {
+        "InputPathsMap": {"what": "$.detail.what", "n": "$.detail.n"},
+        "InputTemplate": '{"text": "got <what>", "n": <n>, "rule": "<aws.events.rule-name>"}',
+    }
+    events.put_targets(
+        Rule="orders", Targets=[{"Id": "1", "Arn": ARN, "InputTransformer": transformer}]
+    )
+    project.kill()
+    project.start()
+    events = noted.client("events")
+    described = events.describe_rule(Name="orders")
+    assert (described["State"], described["EventPattern"]) == ("ENABLED", pattern)
+    [target] = events.list_targets_by_rule(Rule="orders")["Targets"]
+    assert target == {"Id": "1", "Arn": ARN, "InputTransformer": transformer}
+    assert [rule["Name"] for rule in events.list_rules(NamePrefix="or")["Rules"]] == ["orders"]
+    detail = json.dumps({"what": 'a "b"', "n": [1, 2]})
+    entry = {"Source": "shop", "DetailType": "x", "Detail": detail}
+    events.put_events(Entries=[entry])
+    assert noted.one() == {"text": 'got a "b"', "n": [1, 2], "rule": "orders"}
+    events.disable_rule(Name="orders")
+    events.put_events(Entries=[entry])
+    code, text = error_of(events.delete_rule, Name="orders")
+    assert (code, text) == ("ValidationException", "Rule can't be deleted since it has targets.")
+    events.remove_targets(Rule="orders", Ids=["1"])
+    events.delete_rule(Name="orders")
+    assert events.list_rules()["Rules"] == []
+    assert len(noted.events()) == 1
+
+
+def test_a_rule_with_a_schedule_fires(project: Project) -> None:
+    noted = Noted(project)
+    events = noted.client("events")
+    events.put_rule(Name="often", ScheduleExpression="rate(1 second)")
+    events.put_targets(Rule="often", Targets=[{"Id": "1", "Arn": "app"}])
+    until(lambda: len(noted.events()) >= 2, "two ticks")
+    events.disable_rule(Name="often")
+    assert noted.events()[0]["resources"] == [events.describe_rule(Name="often")["Arn"]]
+
+
+def test_what_no_target_takes_is_a_dead_letter(project: Project) -> None:
+    noted = Noted(project)
+    events = noted.client("events")
+    events.put_rule(Name="lost", EventPattern=json.dumps({"source": ["shop"]}))
+    events.put_targets(Rule="lost", Targets=[{"Id": "1", "Arn": ARN.replace("app", "nobody")}])
+    entry = {"Source": "shop", "DetailType": "x", "Detail": "{}"}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    with sqlite3.connect(project.data / "microfaas.db") as connection:
+        [(function, kind)] = connection.execute("SELECT function, kind FROM dead_letters")
+    assert (function, kind) == ("nobody", "Undeliverable")
+
+
+def test_aws_refusals(project: Project) -> None:
+    noted = Noted(project)
+    events, scheduler = noted.client("events"), noted.client("scheduler")
+    assert error_of(events.describe_rule, Name="no") == (
+        "ResourceNotFoundException",
+        "Rule no does not exist on EventBus default.",
+    )
+    code, text = error_of(events.put_rule, Name="r", EventPattern='{"source": "x"}')
+    assert code == "InvalidEventPatternException"
+    assert text.startswith("Event pattern is not valid. Reason: ")
+    code, text = error_of(events.put_rule, Name="r", ScheduleExpression="rate(1 hours)")
+    assert text.startswith("Parameter ScheduleExpression is not valid.")
+    assert error_of(events.put_rule, Name="r", State="DISABLED")[1] == (
+        "Parameter(s) EventPattern or ScheduleExpression must be specified."
+    )
+    assert error_of(events.list_rules, EventBusName="other") == (
+        "ResourceNotFoundException",
+        "Event bus other does not exist.",
+    )
+    events.put_rule(Name="r", ScheduleExpression="rate(1 hour)")
+    targets = [{"Id": "1", "Arn": "arn:aws:ecs:us-east-1:123456789012:cluster/c"}]
+    assert error_of(events.put_targets, Rule="r", Targets=targets)[0] == "ValidationException"
+    whole = {
+        "Name": "s",
+        "ScheduleExpression": "rate(1 hour)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": ARN, "RoleArn": ROLE},
+    }
+    wrong = whole | {"ScheduleExpression": "rate(5 minute)"}
+    assert error_of(scheduler.create_schedule, **wrong)[1].startswith(
+        "Invalid Schedule Expression rate(5 minute)."
+    )
+    scheduler.create_schedule(**whole)
+    assert error_of(scheduler.create_schedule, **whole) == (
+        "ConflictException",
+        "Schedule s already exists.",
+    )
+    assert error_of(scheduler.get_schedule, Name="t") == (
+        "ResourceNotFoundException",
+        "Schedule t does not exist.",
+    )
+    zone = whole | {"Name": "z", "ScheduleExpressionTimezone": "Europe/Berlln"}
+    assert "Europe/Berlin" in error_of(scheduler.create_schedule, **zone)[1]
+
+
+def test_a_pattern_can_be_tried(project: Project) -> None:
+    noted = Noted(project)
+    event = {
+        "id": "1", "account": "1", "source": "shop", "time": "2026-12-24T18:00:00Z",
+        "region": "us-east-1", "resources": [], "detail-type": "x", "detail": {"n": 1},
+    }  # fmt: skip
+    for pattern, matches in (({"detail": {"n": [1]}}, True), ({"detail": {"n": [2]}}, False)):
+        reply = noted.client("events").test_event_pattern(
+            EventPattern=json.dumps(pattern), Event=json.dumps(event)
+        )
+        assert reply["Result"] is matches
+
+
+def test_the_scheduler_through_boto3(project: Project) -> None:
+    noted = Noted(project)
+    scheduler = noted.client("scheduler")
+    at = datetime.now(UTC) + timedelta(seconds=3)
+    given = json.dumps(
+        {"by": "<aws.scheduler.schedule-arn>", "try": "<aws.scheduler.attempt-number>"}
+    )
+    arn = scheduler.create_schedule(
+        Name="once",
+        ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target={
+            "Arn": ARN,
+            "RoleArn": ROLE,
+            "Input": given,
+            "RetryPolicy": {"MaximumRetryAttempts": 3},
+        },
+    )["ScheduleArn"]
+    project.kill()
+    project.start()
+    scheduler = noted.client("scheduler")
+    got = scheduler.get_schedule(Name="once")
+    assert got["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 3}
+    assert (got["ScheduleExpressionTimezone"], got["State"]) == ("UTC", "ENABLED")
+    assert noted.one() == {"by": arn, "try": "1"}
+    until(lambda: not scheduler.list_schedules()["Schedules"], "its deletion")
+
+
+def test_a_rate_of_the_scheduler_begins_at_once_and_can_be_changed(project: Project) -> None:
+    noted = Noted(project)
+    scheduler = noted.client("scheduler")
+    whole: dict[str, Any] = {
+        "Name": "hourly",
+        "ScheduleExpression": "rate(1 hour)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": ARN, "RoleArn": ROLE},
+    }
+    scheduler.create_schedule(**whole)
+    event = noted.one()
+    assert event["source"] == "aws.scheduler"
+    assert event["detail"] == "{}"
+    scheduler.update_schedule(**whole | {"State": "DISABLED", "Description": "later"})
+    [summary] = scheduler.list_schedules(State="DISABLED")["Schedules"]
+    assert (summary["Name"], summary["GroupName"]) == ("hourly", "default")
+    assert scheduler.get_schedule(Name="hourly")["Description"] == "later"
+    window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
+    scheduler.update_schedule(**whole | {"FlexibleTimeWindow": window})
+    assert scheduler.get_schedule(Name="hourly")["FlexibleTimeWindow"] == window
+    scheduler.delete_schedule(Name="hourly")
+    assert scheduler.list_schedules()["Schedules"] == []
+
+
+def test_the_aws_cli(project: Project) -> None:
+    noted = Noted(project)
+    noted.aws("events", "put-rule", "--name", "r", "--event-pattern", '{"source":["cli"]}')
+    noted.aws("events", "put-targets", "--rule", "r", "--targets", f"Id=1,Arn={ARN}")
+    entry = {"Source": "cli", "DetailType": "x", "Detail": '{"a": 1}'}
+    told = noted.aws("events", "put-events", "--entries", json.dumps([entry]))
+    assert told["FailedEntryCount"] == 0
+    assert noted.one()["detail"] == {"a": 1}
+    made = noted.aws(
+        "scheduler", "create-schedule", "--name", "s", "--schedule-expression", "rate(1 day)",
+        "--flexible-time-window", "Mode=OFF", "--start-date", "2099-01-01T00:00:00Z",
+        "--target", json.dumps({"Arn": ARN, "RoleArn": ROLE}),
+    )  # fmt: skip
+    assert made["ScheduleArn"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/s"
+    got = noted.aws("scheduler", "get-schedule", "--name", "s")
+    assert got["StartDate"] == datetime(2099, 1, 1, tzinfo=UTC).timestamp()
