@@ -23,15 +23,18 @@ from microfaas.dispatch.subscribers import Subscribers
 from microfaas.errors import MachineError
 from microfaas.gateway.aws.events import EventsApi
 from microfaas.gateway.aws.scheduler import SchedulerApi
+from microfaas.gateway.aws.kinesis import KinesisApi
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.invoke import Invoker
+from microfaas.messaging import streams
 from microfaas.messaging.moves import Moves
 from microfaas.messaging.queues import Queues
 from microfaas.messaging.rules import Rules
 from microfaas.messaging.scheduler import Scheduler
 from microfaas.messaging.schedules import Schedules
+from microfaas.messaging.streams import Streams
 from microfaas.messaging.subscriptions import Subscriptions
 from microfaas.messaging.targets import Kind, Send, Targets
 from microfaas.messaging.topics import Topics
@@ -42,7 +45,8 @@ from microfaas.store.messages import MessageStore
 from microfaas.store.resources import Resources
 from microfaas.store.results import Results
 from microfaas.store.signing import Signer
-from microfaas.triggers import event
+from microfaas.store.streams import StreamStore
+from microfaas.triggers import event, stream
 
 PRUNE_S = 10.0
 
@@ -66,6 +70,10 @@ class Durable:
         self.store = MessageStore(database)
         self.resources = Resources(database)
         self.schedules = Schedules(database, self.store)
+        self.streams = Streams(
+            StreamStore(database), self.resources, config.address, streams.declared(config.streams)
+        )
+        self.invoker = invoker
         self.results = Results(database)
         self.dead = DeadLetters(database)
         self.queues = Queues(
@@ -106,6 +114,7 @@ class Durable:
     async def open(self) -> None:
         """Take in what the last run left; nothing runs yet. Raises MachineError."""
         await self.store.open()
+        await self.streams.open()
         await self.topics.open()
         await self.rules.open()
         await self.scheduler.open()
@@ -118,17 +127,19 @@ class Durable:
         self.events.serve(served)
         self.moves.serve()
         settings = [function.events for function in self._config.functions]
-        self._outbox.serve(to for each in settings for to in (each.on_success, each.on_failure))
-        for forever in (self._subscribers.run, self.schedules.run, self._prune):
+        ends = [to for each in settings for to in (each.on_success, each.on_failure)]
+        self._outbox.serve([*ends, *stream.destinations(self._config)])
+        for forever in (self._subscribers.run, self.schedules.run, self.streams.run, self._prune):
             self._tasks.create_task(forever())
 
     def services(self) -> Services:
         """What the gateway answers of AWS's other APIs."""
         sns = SnsApi(self.topics, self._config.address, self._exists, self.store.commit)
-        sqs = SqsApi(self.queues, self.moves)
         buses = EventsApi(self.rules, self._config.address)
+        sqs = SqsApi(self.queues, self.moves)
         timed = SchedulerApi(self.scheduler)
-        return Services([api.service() for api in (sqs, sns, buses, timed)])
+        kinesis = KinesisApi(self.streams)
+        return Services([api.service() for api in (sqs, sns, kinesis, buses, timed)])
 
     def hurry(self) -> None:
         """Let nobody wait for messages any more: the gateway is to close."""
@@ -145,6 +156,10 @@ class Durable:
         await self._http.close()
         self._outbox.close()
         self._mail.close()
+
+    def concurrency(self, function: str) -> int:
+        """How many instances of a function there may be."""
+        return next(f.limits.concurrency_max for f in self._config.functions if f.name == function)
 
     def _sends(self) -> dict[Kind, Send]:
         """How rules and schedules send to what is no function."""

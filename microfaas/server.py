@@ -27,6 +27,7 @@ from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
+from microfaas.gateway.schedule_list import ScheduleList
 from microfaas.gateway.tls import Certificate
 from microfaas.invoke import Invoker
 from microfaas.linux import ground, process
@@ -212,6 +213,7 @@ class _Server:
                 requests=config.requests,
                 services=durable.services(),
                 certificate=durable.topics.certificate,
+                lists={"schedules": ScheduleList(durable.schedules).reply},
             )
             stack.push_async_callback(durable.close)
             durable.serve()
@@ -267,6 +269,10 @@ class _Server:
             address=self.config.address,
             store=durable.store,
             schedules=durable.schedules,
+            streams=durable.streams,
+            destinations=durable.destinations,
+            invoker=durable.invoker,
+            concurrency=durable.concurrency,
             ledger=ledger,
             watcher=watcher,
             stopping=stopping,

@@ -21,6 +21,8 @@ from microfaas.config.functions import (
 )
 from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
+from microfaas.config.stream_tables import StreamTable
+from microfaas.config.streams import check_streams, readers, settled
 from microfaas.config.tables import (
     ConfigTable,
     FunctionTable,
@@ -45,6 +47,7 @@ __all__ = [
     "PricesTable",
     "QueueTable",
     "RequestsTable",
+    "StreamTable",
     "TlsFiles",
     "Trigger",
     "endpoint_url",
@@ -85,6 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     queues: dict[str, QueueTable] = {}
     topics: dict[str, TopicTable] = {}
     subscriptions: tuple[Declared, ...] = ()
+    streams: dict[str, StreamTable] = {}
     smtp: Smtp | None = None
 
 
@@ -146,6 +150,8 @@ def parse(
     made = [make_function(name, row, root, problems) for name, row in rows]
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
     subscriptions = check_topics(settings.topics, problems)
+    streams = settled(settings.streams, root)
+    check_streams(streams, readers(triggers), problems)
     emails = any(each.protocol == "email" for each in subscriptions)
     mail = smtp(settings.smtp, root, emails, problems)
     if problems:
@@ -175,6 +181,7 @@ def parse(
         queues=queues,
         topics=settings.topics,
         subscriptions=tuple(subscriptions),
+        streams=streams,
         smtp=mail,
     )
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from microfaas.config.queues import QueueTable
+from microfaas.config.stream_tables import StreamTable
 from microfaas.config.topic_tables import SmtpTable, TopicTable
 from microfaas.model import MIB, EventSettings, Limits
 
@@ -323,6 +324,9 @@ class ConfigTable(msgspec.Struct, kw_only=True):
         msgspec.field(default_factory=dict)
     )
     topics: Annotated[dict[str, TopicTable], Meta(description="the topics, by name")] = (
+        msgspec.field(default_factory=dict)
+    )
+    streams: Annotated[dict[str, StreamTable], Meta(description="the streams, by name")] = (
         msgspec.field(default_factory=dict)
     )
     smtp: Annotated[SmtpTable, Meta(description="the mail server")] = msgspec.field(

@@ -149,3 +149,52 @@ CREATE TABLE deduplications (
     PRIMARY KEY (queue, deduplication_id)
 ) WITHOUT ROWID;
 CREATE INDEX deduplications_by_age ON deduplications (until_ms);
+
+-- Streams: their shards, and the records in them. A shard's number is never given again, so what
+-- refers to a stream that was deleted fits none that is made under its name later.
+CREATE TABLE stream_shards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    records INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    last INTEGER NOT NULL DEFAULT 0,        -- the greatest sequence number that was given
+    last_ms INTEGER NOT NULL DEFAULT 0,     -- when that record came
+    trimmed INTEGER NOT NULL DEFAULT 0,     -- up to here records were removed
+    UNIQUE (stream, shard)
+);
+CREATE TABLE stream_records (
+    shard INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,                 -- never less than the record's before
+    partition_key TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (shard, sequence)
+) WITHOUT ROWID;
+CREATE TRIGGER stream_record_put AFTER INSERT ON stream_records BEGIN
+    UPDATE stream_shards SET records = records + 1, last = NEW.sequence, last_ms = NEW.at_ms,
+        bytes = bytes + 64 + length(NEW.data) + length(CAST(NEW.partition_key AS BLOB))
+    WHERE id = NEW.shard;
+END;
+CREATE TRIGGER stream_record_removed AFTER DELETE ON stream_records BEGIN
+    UPDATE stream_shards SET records = records - 1, trimmed = max(trimmed, OLD.sequence),
+        bytes = bytes - 64 - length(OLD.data) - length(CAST(OLD.partition_key AS BLOB))
+    WHERE id = OLD.shard;
+END;
+
+-- How far triggers have come, in each shard; with several lanes each has a part of the keys.
+CREATE TABLE stream_checkpoints (
+    consumer TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    lanes INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,              -- all up to it has been dealt with
+    state BLOB NOT NULL,                    -- the attempt it is at, and the window it is in
+    PRIMARY KEY (consumer, shard, lane)
+) WITHOUT ROWID;
+
+-- How far log files that are followed into streams have been read.
+CREATE TABLE stream_tails (
+    stream TEXT PRIMARY KEY,
+    position BLOB NOT NULL
+) WITHOUT ROWID;

@@ -354,3 +354,75 @@ INSERT OR REPLACE INTO deduplications (queue, deduplication_id, until_ms, uuid) 
 DELETE FROM deduplications WHERE (queue, deduplication_id) IN (
     SELECT queue, deduplication_id FROM deduplications WHERE until_ms <= :now_ms LIMIT :step
 );
+
+-- name: stream_shards
+-- All shards of all streams.
+SELECT id, stream, shard, records, bytes, last, last_ms, trimmed FROM stream_shards
+ORDER BY stream, shard;
+
+-- name: add_stream_shards
+-- A stream is made.
+INSERT INTO stream_shards (stream, shard) VALUES :rows;
+
+-- name: remove_stream_shards
+-- A stream is no more; its records have gone before.
+DELETE FROM stream_shards WHERE (id) IN (VALUES :rows);
+
+-- name: remove_stream_checkpoints
+-- Nor does anybody read on in it.
+DELETE FROM stream_checkpoints WHERE (shard) IN (VALUES :rows);
+
+-- name: put_stream_records
+-- Records at the ends of their shards.
+INSERT INTO stream_records (shard, sequence, at_ms, partition_key, data) VALUES :rows;
+
+-- name: stream_records
+-- The records of a shard behind a sequence number, in order.
+SELECT shard, sequence, at_ms, partition_key, data FROM stream_records
+WHERE shard = :shard AND sequence > :after ORDER BY sequence LIMIT :limit;
+
+-- name: stream_moment
+-- When the first record behind a sequence number came.
+SELECT sequence, at_ms FROM stream_records
+WHERE shard = :shard AND sequence > :after ORDER BY sequence LIMIT 1;
+
+-- name: stream_step
+-- A step of a shard's oldest records: where it ends, how many they are, what they take.
+SELECT coalesce(max(sequence), 0), count(*), coalesce(sum(size), 0) FROM (
+    SELECT sequence, 64 + length(data) + length(CAST(partition_key AS BLOB)) AS size
+    FROM stream_records WHERE shard = :shard AND sequence > :after AND sequence <= :last
+    ORDER BY sequence LIMIT :step
+);
+
+-- name: trim_stream_records
+-- What is in a shard up to a sequence number: one step.
+DELETE FROM stream_records WHERE shard = :shard AND sequence <= :last;
+
+-- name: stream_checkpoints
+-- How far a trigger has come in all shards.
+SELECT shard, lane, lanes, sequence, state FROM stream_checkpoints WHERE consumer = :consumer;
+
+-- name: all_stream_checkpoints
+-- How far all triggers have come in a shard.
+SELECT consumer, min(sequence) FROM stream_checkpoints WHERE shard = :shard
+GROUP BY consumer ORDER BY consumer;
+
+-- name: set_stream_checkpoints
+-- Triggers have come further.
+INSERT INTO stream_checkpoints (consumer, shard, lane, lanes, sequence, state) VALUES :rows
+ON CONFLICT (consumer, shard, lane) DO UPDATE SET
+    lanes = excluded.lanes, sequence = excluded.sequence, state = excluded.state;
+
+-- name: drop_stream_lanes
+-- Lanes that are no more.
+DELETE FROM stream_checkpoints
+WHERE consumer = :consumer AND shard = :shard AND lane >= :lanes;
+
+-- name: stream_tail
+-- How far a stream's log file has been read.
+SELECT position FROM stream_tails WHERE stream = :stream;
+
+-- name: set_stream_tail
+-- More of it has been.
+INSERT INTO stream_tails (stream, position) VALUES :rows
+ON CONFLICT (stream) DO UPDATE SET position = excluded.position;

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import msgspec
 
 from microfaas.config import Trigger
+from microfaas.dispatch.destinations import Destinations
+from microfaas.invoke import Invoker
 from microfaas.messaging.schedules import Schedules
+from microfaas.messaging.streams import Streams
 from microfaas.model import Address
 from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
@@ -25,6 +28,11 @@ class Surroundings:
     address: Address
     store: MessageStore
     schedules: Schedules
+    streams: Streams
+    destinations: Destinations
+    invoker: Invoker
+    # How many instances of a function there may be.
+    concurrency: Callable[[str], int]
     ledger: Ledger
     watcher: Watcher
     stopping: asyncio.Event

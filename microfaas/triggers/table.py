@@ -12,7 +12,8 @@ import msgspec
 
 from microfaas.config import Trigger
 from microfaas.config.schedules import EventSettings, ScheduleSettings
-from microfaas.triggers import bucket, event, schedule, topic
+from microfaas.config.streams import StreamSettings
+from microfaas.triggers import bucket, event, schedule, stream, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
@@ -20,6 +21,7 @@ KINDS: Mapping[str, TriggerKind] = MappingProxyType(
         "bucket": TriggerKind(bucket.BucketSettings, bucket.run),
         "event": TriggerKind(EventSettings, event.run),
         "schedule": TriggerKind(ScheduleSettings, schedule.run),
+        "stream": TriggerKind(StreamSettings, stream.run),
         "topic": TriggerKind(topic.TopicSettings, topic.run),
     }
 )
