@@ -268,6 +268,7 @@ class _Server:
             root=self.config.root,
             address=self.config.address,
             store=durable.store,
+            queues=durable.queues,
             schedules=durable.schedules,
             streams=durable.streams,
             destinations=durable.destinations,

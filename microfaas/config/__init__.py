@@ -19,6 +19,7 @@ from microfaas.config.functions import (
     make_function,
     make_triggers,
 )
+from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
 from microfaas.config.stream_tables import StreamTable
@@ -149,6 +150,7 @@ def parse(
     rows = functions.items()
     made = [make_function(name, row, root, problems) for name, row in rows]
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
+    check_visibility(rows, triggers, queues, problems)
     subscriptions = check_topics(settings.topics, problems)
     streams = settled(settings.streams, root)
     check_streams(streams, readers(triggers), problems)

@@ -75,10 +75,8 @@ class Receiving:
         found = self._in_groups(queue, count) if queue.fifo else self._in_order(queue, count)
         chosen: list[Message] = []
         for message in found:
-            if chosen and fits is not None and not fits(message):
+            if fits is not None and not fits(message):
                 break
-            if not chosen and fits is not None:
-                fits(message)
             chosen.append(message)
             if len(chosen) == count:
                 break

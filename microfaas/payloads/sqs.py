@@ -104,19 +104,16 @@ def failed_ids(payload: bytes, sent: Sequence[str]) -> set[str]:
         return set(sent)
     if not answer:
         return set()
-    if not isinstance(answer, dict):
+    if not isinstance(answer, dict) or "batchItemFailures" not in answer:
         return set(sent)
-    failures = answer.get("batchItemFailures", [] if not answer else None)
-    if "batchItemFailures" not in answer:
-        return set(sent)
-    if failures is None or failures == []:
+    failures = answer["batchItemFailures"]
+    if failures is None:
         return set()
-    named = {_named(failure) for failure in failures} if isinstance(failures, list) else {None}
-    if not named <= set(sent):
-        return set(sent)
-    return {name for name in named if name is not None}
+    named = {_named(each) for each in failures} if isinstance(failures, list) else {""}
+    return named if named <= set(sent) else set(sent)
 
 
-def _named(failure: object) -> str | None:
+def _named(failure: object) -> str:
+    """The id; empty, which no message has, when there is none."""
     name = failure.get("itemIdentifier") if isinstance(failure, dict) else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) else ""

@@ -11,6 +11,7 @@ import msgspec
 from microfaas.config import Trigger
 from microfaas.dispatch.destinations import Destinations
 from microfaas.invoke import Invoker
+from microfaas.messaging.queues import Queues
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.streams import Streams
 from microfaas.model import Address
@@ -27,6 +28,7 @@ class Surroundings:
     root: str
     address: Address
     store: MessageStore
+    queues: Queues
     schedules: Schedules
     streams: Streams
     destinations: Destinations

@@ -1,0 +1,240 @@
+"""Messages of a queue, given to a function several at a time: the trigger kind "queue".
+
+It receives as any client of the queue does, and removes what the function has dealt with. What it
+has not is left alone: it comes back when its time is over, and in the end goes to the dead letter
+queue. A call that was refused, for the function is busy or the machine is at fault, is no
+receive: its messages are put back at once and the count of their receives too, so that a busy
+hour fills no dead letter queue.
+
+One batch is gathered at a time, and runs beside those before it, as many as may. Messages of a
+FIFO queue's group are in one batch at once, for the queue gives out no more of a group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+
+from microfaas.config import Trigger
+from microfaas.config.queue_triggers import QueueSettings
+from microfaas.errors import (
+    FunctionNotFound,
+    MachineError,
+    MicrofaasError,
+    ServiceError,
+    TooManyRequests,
+)
+from microfaas.invoke import new_request_id
+from microfaas.messaging.kept import Received
+from microfaas.messaging.queues import VISIBILITY_S_MAX
+from microfaas.model import EVENT_BYTES_MAX, Invocation, Outcome
+from microfaas.patterns import compile_filters
+from microfaas.payloads import sqs
+from microfaas.store.messages import Message
+from microfaas.triggers.kind import Surroundings
+
+POLL_S = 20.0
+# After the queue could not be read, or is not there.
+RETRY_S = 1.0
+BUSY_DELAY_S = 0.1
+BUSY_DELAY_S_MAX = 15.0
+# How often to try to record what a function has dealt with, before it is left to come again.
+RECORD_TRIES = 5
+# What a record has beside body and attributes.
+ENVELOPE_BYTES = 1024
+
+_log = logging.getLogger("microfaas.triggers")
+
+
+async def run(trigger: Trigger, around: Surroundings) -> None:
+    """Receive and run until cancelled or the server stops."""
+    settings = trigger.settings
+    assert isinstance(settings, QueueSettings)
+    await Feed(trigger.function, settings, around).run()
+
+
+class Room:
+    """How much of a batch is left."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.bytes = EVENT_BYTES_MAX - ENVELOPE_BYTES
+        self.full = False
+        self._empty = True
+
+    def fits(self, message: Message) -> bool:
+        """Whether one more has room, which is then taken; a single one always has."""
+        # Written as JSON text may grow: quotes, and bytes as base64.
+        size = len(sqs.encode_record(message.body.decode())) + 2 * len(message.attributes)
+        self.bytes -= size + ENVELOPE_BYTES
+        self.full = self.bytes < 0 and not self._empty
+        self._empty = False
+        return not self.full
+
+
+class Feed:
+    """One queue's way into one function."""
+
+    def __init__(self, function: str, settings: QueueSettings, around: Surroundings) -> None:
+        self._function = function
+        self._settings = settings
+        self._around = around
+        self._queues = around.queues
+        self._filters = compile_filters(settings.filters, "body")
+        self._arn = sqs.arn(around.address, settings.queue)
+        self._refusals = 0
+        self._complaint = ""
+
+    async def run(self) -> None:
+        """Until the server stops; what was begun then ends."""
+        limits = self._around.invoker.check(self._function, "").function.limits
+        slots = asyncio.Semaphore(self._settings.concurrency or limits.concurrency_max)
+        async with asyncio.TaskGroup() as group:
+            stop = group.create_task(self._stop())
+            while not self._around.stopping.is_set():
+                # First the room, then the messages: their time is running.
+                await slots.acquire()
+                batch = await self._gather()
+                if batch:
+                    group.create_task(self._see_through(batch, slots))
+                else:
+                    slots.release()
+            stop.cancel()
+
+    async def _stop(self) -> None:
+        await self._around.stopping.wait()
+        self._queues.wake(self._settings.queue)
+
+    async def _gather(self) -> list[Received]:
+        """The next batch; nothing when there is none for a while."""
+        room = Room(self._settings.batch_size)
+        batch: list[Received] = []
+        end_s = time.monotonic() + POLL_S
+        while room.count > len(batch) and not room.full:
+            left_s = end_s - time.monotonic()
+            if batch and (left_s <= 0 or self._around.stopping.is_set()):
+                break
+            more = await self._receive(room, room.count - len(batch), left_s)
+            if not more:
+                break
+            if not batch:
+                end_s = time.monotonic() + self._settings.window_s
+            batch += more
+        return batch
+
+    async def _receive(self, room: Room, count: int, wait_s: float) -> list[Received]:
+        name = self._settings.queue
+        try:
+            queue = self._queues.directory.get(name)
+            # Those that came first are hidden while the others are waited for.
+            hidden_s = queue.settings.visibility_timeout_s + self._settings.window_s
+            received = await self._queues.receive(
+                name,
+                count,
+                visibility_s=min(hidden_s, VISIBILITY_S_MAX),
+                wait_s=wait_s,
+                fits=room.fits,
+                stopping=self._around.stopping,
+            )
+        except (ServiceError, MachineError) as error:
+            self._complain(str(error))
+            await self._pause(RETRY_S)
+            return []
+        self._complaint = ""
+        return received
+
+    async def _see_through(self, batch: Sequence[Received], slots: asyncio.Semaphore) -> None:
+        try:
+            records = [(one, self._record(one)) for one in batch]
+            wanted = [(one, each) for one, each in records if self._filters.accepts(each)]
+            seen = {one.message.id for one, _ in wanted}
+            done = [one for one in batch if one.message.id not in seen]
+            if wanted:
+                event = sqs.event([sqs.encode_record(each) for _, each in wanted])
+                done += await self._call(event, [one for one, _ in wanted])
+            if done:
+                await self._remove(done)
+        finally:
+            slots.release()
+
+    def _record(self, one: Received) -> dict[str, object]:
+        return sqs.record(
+            message_id=one.id,
+            receipt_handle=one.handle,
+            body=one.message.body,
+            system=one.system(),
+            attributes=one.attributes,
+            queue_arn=self._arn,
+            region=self._around.address.region,
+        )
+
+    async def _call(self, event: bytes, batch: Sequence[Received]) -> list[Received]:
+        """Run the function; gives what it has dealt with."""
+        request_id = new_request_id()
+        invocation = Invocation(request_id=request_id, function=self._function, event=event)
+        try:
+            outcome = await self._around.invoker.invoke(invocation)
+        except (TooManyRequests, MachineError, FunctionNotFound) as error:
+            await self._refused(batch, error)
+            return []
+        self._refusals = 0
+        return self._dealt_with(batch, outcome, request_id)
+
+    def _dealt_with(
+        self, batch: Sequence[Received], outcome: Outcome, request_id: str
+    ) -> list[Received]:
+        ids = [one.id for one in batch]
+        failed: set[str] = set()
+        if not outcome.ok:
+            failed = set(ids)
+        elif self._settings.report_batch_item_failures:
+            failed = sqs.failed_ids(outcome.payload, ids)
+        if failed:
+            _log.error(
+                "%s: %d of %d messages of the queue %s failed in request %s; they come again",
+                self._function,
+                len(failed),
+                len(batch),
+                self._settings.queue,
+                request_id,
+            )
+        return [one for one in batch if one.id not in failed]
+
+    async def _refused(self, batch: Sequence[Received], error: MicrofaasError) -> None:
+        """Put the messages back, and be the more patient the longer it lasts."""
+        delay_s = min(BUSY_DELAY_S * 2.0 ** min(self._refusals, 16), BUSY_DELAY_S_MAX)
+        self._refusals += 1
+        self._complain(str(error))
+        try:
+            await self._queues.give_back(self._settings.queue, batch, delay_s)
+        except (ServiceError, MachineError) as fault:
+            self._complain(str(fault))
+        await self._pause(delay_s)
+
+    async def _remove(self, batch: Sequence[Received]) -> None:
+        for _ in range(RECORD_TRIES):
+            try:
+                await self._queues.settle(
+                    self._settings.queue, [(one.handle, "remove") for one in batch]
+                )
+                return
+            except ServiceError:
+                return  # the queue is gone, and they with it
+            except MachineError as error:
+                self._complain(str(error))
+                await asyncio.sleep(RETRY_S)
+
+    def _complain(self, why: str) -> None:
+        """One line per outage."""
+        if why != self._complaint:
+            self._complaint = why
+            queue = self._settings.queue
+            _log.error("%s: cannot take messages of the queue %s: %s", self._function, queue, why)
+
+    async def _pause(self, delay_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._around.stopping.wait()
