@@ -3,7 +3,8 @@
 Theory of operation. A window of the queue is kept in memory, bounded in number and bytes. What is
 put while the window holds all there is goes into it straight after its commit; else the window is
 filled from disk when it runs low. What had to wait (for a retry, or delayed) is read when it is
-due; `_held` has those of them that are in the window or at work, since nothing on disk tells.
+due; `_held` has those of them that are in the window, and all that is at work, since nothing on
+disk tells. What was left out for that, and put off meanwhile, is looked for when it is released.
 Of everything that waits for a time one of two things is true: the timer goes off then or sooner,
 or `_late` says that it has to be looked for.
 
@@ -55,6 +56,7 @@ class Consumer:
         self._more = True
         self._late = True
         self._held: set[int] = set()
+        self._left_out = False
         self._workers = 0
         self._busy = 0
         self._stopped = False
@@ -122,6 +124,7 @@ class Consumer:
         # Asked for first: what becomes due from here on is found in one of the two ways, or both.
         next_ms = self._store.next_due_ms(self.queue)
         if self._late:
+            self._left_out = bool(self._held)
             due, self._late = self._store.due(
                 self.queue,
                 WINDOW_MESSAGES - len(self._window),
@@ -167,7 +170,6 @@ class Consumer:
     async def _run(self) -> None:
         try:
             while (message := self._take()) is not None:
-                self._busy += 1
                 try:
                     await self._work(message)
                 except Exception:
@@ -176,7 +178,7 @@ class Consumer:
                     await self._postpone(message)
                 finally:
                     self._busy -= 1
-                    self._held.discard(message.id)
+                    self._let_go(message)
         finally:
             self._workers -= 1
             if not self._workers:
@@ -185,12 +187,29 @@ class Consumer:
     def _take(self) -> Message | None:
         if self._stopped:
             return None
-        self._top_up()
+        if not self._window:
+            self._top_up()
         if not self._window:
             return None
         message = self._window.popleft()
         self._bytes -= message.size
+        self._busy += 1
+        self._held.add(message.id)
+        self._top_up()
         return message
+
+    def _release(self, message: Message) -> None:
+        self._busy -= 1
+        self._held.discard(message.id)
+        if self._left_out:
+            self._left_out = False
+            self._late = True
+
+    def _let_go(self, message: Message) -> None:
+        """What was held may have become due again meanwhile, and was not seen then."""
+        if message.id in self._held:
+            self._held.discard(message.id)
+            self._late = True
 
     async def _postpone(self, message: Message) -> None:
         """Have a message that is still as it was taken again, after a while."""

@@ -47,8 +47,9 @@ class Submitted:
 
     invocations: list[Invocation] = field(default_factory=list)
 
-    def submit(self, invocation: Invocation) -> None:
+    async def submit(self, invocation: Invocation) -> str:
         self.invocations.append(invocation)
+        return invocation.request_id
 
 
 class Health(ControlApi):

@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microfaas import payloads
-from microfaas.payloads import Happening, Origin
+from microfaas.payloads import s3 as payloads
+from microfaas.payloads.s3 import Happening, Origin
 
 ORIGIN = Origin(
     bucket="inbox", configuration_id="conf", region="eu-west-1", account_id="123456789012"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from microfaas.errors import InvalidRequest, MachineError, TooManyRequests
+from microfaas.errors import InvalidRequest, MachineError, QueueFull, TooManyRequests
 from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi
 from microfaas.gateway.reply import Reply
 from microfaas.model import (
@@ -33,10 +33,11 @@ class Submitted:
     invocations: list[Invocation] = field(default_factory=list)
     fault: Exception | None = None
 
-    def submit(self, invocation: Invocation) -> None:
+    async def submit(self, invocation: Invocation) -> str:
         if self.fault:
             raise self.fault
         self.invocations.append(invocation)
+        return f"event {len(self.invocations)}"
 
 
 @dataclass
@@ -167,18 +168,25 @@ async def test_an_event_for_later_is_accepted_and_not_run(world: World) -> None:
     assert (reply.status, reply.body) == (202, b"")
     (submitted,) = world.dispatcher.invocations
     assert (submitted.event, submitted.trace_id) == (b'{"a":1}', "Root=1")
-    assert fields(reply) == {"x-amzn-RequestId": submitted.request_id}
+    assert fields(reply) == {"x-amzn-RequestId": "event 1"}
     assert world.invoker.invocations == []
 
 
-async def test_a_client_context_does_not_go_with_an_event_for_later(world: World) -> None:
-    await world.call(invocation_type="Event", client_context=encoded({"custom": {}}))
-    assert world.dispatcher.invocations[0].client_context == b""
-
-
 async def test_a_full_queue_is_told(world: World) -> None:
-    world.dispatcher.fault = TooManyRequests("ConcurrentInvocationLimitExceeded")
-    assert (await world.call(invocation_type="Event")).status == 429
+    world.dispatcher.fault = QueueFull("function:f", 1000, 1 << 30)
+    reply = await world.call(invocation_type="Event")
+    assert reply.status == 429
+    told = json.loads(reply.body)
+    assert told["Reason"] == "EventQueueFull"
+    assert "function:f" in told["message"]
+    assert "1000 messages or 1024 MiB" in told["message"]
+
+
+async def test_what_cannot_be_written_was_not_accepted(world: World) -> None:
+    world.dispatcher.fault = MachineError("cannot write x: the disk is full")
+    reply = await world.call(invocation_type="Event")
+    assert reply.status == 500
+    assert "the disk is full" in json.loads(reply.body)["Message"]
 
 
 @pytest.mark.parametrize("kind", ["RequestResponse", "Event", "DryRun"])

@@ -1,4 +1,4 @@
-"""The ledger's pages and look-ups, and the dead letters."""
+"""The ledger's pages and look-ups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from microfaas.store.db import Database
-from microfaas.store.dead import DeadLetter, DeadLetters
 from microfaas.store.objects import KEYS_PER_PAGE, Ledger, Stamp
 
 
@@ -25,13 +24,13 @@ STAMP = Stamp(10, 1_700_000_000_123_456_789, 2**63 - 1)
 
 async def test_a_record_is_found_until_it_is_forgotten(db: Database) -> None:
     ledger = Ledger(db)
-    await ledger.record("b", "ü/k", STAMP, 7, "handled")
+    await db.write(*ledger.recorded("b", "ü/k", STAMP, 7))
     assert ledger.find("b", "ü/k") == STAMP
     assert ledger.find("other", "ü/k") is None
     assert ledger.last_sequencer("b") == 7
-    await ledger.record("b", "ü/k", STAMP._replace(size=11), 9, "dead")
+    await db.write(*ledger.recorded("b", "ü/k", STAMP._replace(size=11), 9))
     assert ledger.find_all("b", ["ü/k", "x", 'q"\n']) == {"ü/k": STAMP._replace(size=11)}
-    await ledger.forget("b", ["ü/k"])
+    await db.write(*ledger.forgotten("b", ["ü/k"]))
     assert ledger.find("b", "ü/k") is None
     assert ledger.last_sequencer("b") == 0
 
@@ -52,16 +51,3 @@ async def test_pages_of_keys_cover_a_folder_and_no_other(db: Database) -> None:
     assert walk("a/") == inside
     assert sorted(walk("")) == sorted(inside + outside)
     assert walk("b/a/") == ["b/a/x"]
-
-
-async def test_dead_letters_are_kept_whole(db: Database) -> None:
-    dead = DeadLetters(db)
-    letters = [
-        DeadLetter(number, function, "r", "bucket/k", b"\x00event", b"{}", 3)
-        for number, function in enumerate("ffg")
-    ]
-    for letter in letters:
-        await dead.bury(letter)
-    assert dead.list() == letters[::-1]
-    assert dead.list("f", limit=1) == [letters[1]]
-    assert (dead.count(), dead.count("g"), dead.count("x")) == (3, 1, 0)

@@ -9,6 +9,7 @@ import pytest
 from trigger_world import World
 
 from microfaas.store.db import Database
+from microfaas.store.messages import MessageStore
 from microfaas.triggers.watching import Watcher
 
 
@@ -22,7 +23,7 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def world(tmp_path: Path, db: Database) -> Iterator[World]:
-    made = World(tmp_path, db, Watcher())
+    made = World(tmp_path, db, Watcher(), MessageStore(db))
     made.inbox.mkdir()
     yield made
     made.watcher.close()

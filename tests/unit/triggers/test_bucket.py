@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trigger_world import OK, World, until
+from trigger_world import QUEUE, World, until
 
-from microfaas import config, payloads
-from microfaas.errors import ConfigError, MachineError, ShuttingDown
-from microfaas.model import Outcome, Status
-from microfaas.triggers import agenda, bucket, files, following, table, watching
+from microfaas import config
+from microfaas.errors import ConfigError, MachineError
+from microfaas.payloads import s3
+from microfaas.store.messages import Batch
+from microfaas.triggers import agenda, bucket, files, following, pump, table, watching
 
 CREATED = "ObjectCreated:Put"
 REMOVED = "ObjectRemoved:Delete"
@@ -96,7 +97,7 @@ async def test_without_leases_closes_and_rest_are_trusted(
 
 
 async def test_a_large_copy_is_one_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "ETAG_PART_BYTES", 1024)
+    monkeypatch.setattr(s3, "ETAG_PART_BYTES", 1024)
     async with world.running():
         with (world.inbox / "large").open("wb") as file:
             for _ in range(200):
@@ -119,29 +120,33 @@ async def test_a_rewrite_is_another_event_with_a_greater_sequencer(world: World)
     assert len(sequencers) == 5
 
 
-async def test_a_rewrite_in_flight_is_delivered_after_it(world: World) -> None:
+async def test_a_rewrite_in_flight_is_delivered_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its way to the disk a key is alone; what is heard meanwhile is one more event."""
+    gate, commit = asyncio.Event(), world.store.commit
     flying: Counter[str] = Counter()
-    gate = asyncio.Event()
-    tags: list[str] = []
 
-    async def deliver(_: str, event: bytes) -> tuple[Outcome, int]:
-        one = json.loads(event)["Records"][0]["s3"]["object"]
-        flying[one["key"]] += 1
-        assert flying[one["key"]] == 1
-        tags.append(one["eTag"])
+    async def slow(batch: Batch) -> Any:
+        keys = [row[1] for _, rows in batch.writes for row in rows]
+        flying.update(keys)
+        assert set(flying.values()) == {1}
         await gate.wait()
-        flying[one["key"]] -= 1
-        return OK, 1
+        flying.subtract(keys)
+        return await commit(batch)
 
-    async with world.running(deliver):
+    monkeypatch.setattr(world.store, "commit", slow)
+    async with world.running():
         (world.inbox / "k").write_text("1")
-        await until(lambda: len(tags) == 1)
+        await until(lambda: flying["k"] == 1)
         for content in "234":  # of the same size, and perhaps within one tick of the clock
             (world.inbox / "k").write_text(content)
         await asyncio.sleep(0.1)
-        assert len(tags) == 1
+        assert world.records == []
+        flying.clear()
         gate.set()
-        await until(lambda: len(tags) == 2)
+        await until(lambda: len(world.records) == 2)
+    tags = [record["s3"]["object"]["eTag"] for record in world.records]
     assert tags == [md5(b"1").hexdigest(), md5(b"4").hexdigest()]
 
 
@@ -381,52 +386,75 @@ async def test_a_limit_of_watches_is_named_and_scans_stand_in(
         await until(lambda: world.keys == ["sub/a"])
 
 
-async def test_what_fails_is_buried_with_its_event(world: World) -> None:
-    failure = Outcome(status=Status.ERROR, payload=b'{"errorMessage":"no"}')
-
-    async def deliver(name: str, event: bytes) -> tuple[Outcome, int]:
-        await world.deliver(name, event)
-        return failure, 3
-
+async def test_an_event_says_which_file_it_is_of(world: World) -> None:
     (world.inbox / "a").touch()
-    async with world.running(deliver):
-        await until(lambda: world.dead.count() == 1)
     async with world.running():
-        await world.quiesce()
-    assert Counter(world.keys)["a"] == 1
-    (letter,) = world.dead.list("f")
-    assert json.loads(letter.event)["Records"] == world.records[:1]
-    assert (letter.error, letter.attempts, letter.source) == (failure.payload, 3, "f:inbox/a")
-    assert letter.request_id == world.records[0]["responseElements"]["x-amz-request-id"]
+        await until(lambda: world.sources == ["f:inbox/a"])
 
 
-async def test_stopping_leaves_what_was_not_handled_for_the_next_start(world: World) -> None:
-    begun: list[bytes] = []
+async def test_event_and_record_are_one_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it is looked at: a file is known exactly if its event is in the queue."""
+    seen: set[tuple[bool, bool]] = set()
+    submit = world.db.submit
 
-    async def deliver(_: str, event: bytes) -> tuple[Outcome, int]:
-        begun.append(event)
-        raise ShuttingDown
+    def look() -> None:
+        found = world.db.read("newest_messages", {"queue": 16, "limit": 9, "before": 1 << 62})
+        seen.add((bool(found), world.ledger.find("f:inbox", "a") is not None))
+
+    def watched(writes: Any) -> asyncio.Future[None]:
+        look()
+        done = submit(writes)
+        while not done.done():
+            look()
+            if (True, True) in seen:
+                break
+        return done
+
+    monkeypatch.setattr(world.db, "submit", watched)
+    (world.inbox / "a").touch()
+    async with world.running():
+        await until(lambda: world.keys == ["a"])
+    assert seen == {(False, False), (True, True)}
+
+
+async def test_stopping_leaves_what_was_not_taken_for_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Batch] = []
+
+    async def refuse(batch: Batch) -> Any:
+        begun.append(batch)
+        raise MachineError("the disk is full")
 
     (world.inbox / "a").touch()
-    async with world.running(deliver):
-        await until(lambda: bool(begun))
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "commit", refuse)
+        async with world.running():
+            await until(lambda: bool(begun))
+    assert world.ledger.find("f:inbox", "a") is None
     async with world.running():
         await until(lambda: world.keys == ["a"])
 
 
-async def test_stopping_waits_for_what_was_begun(world: World) -> None:
-    gate = asyncio.Event()
+async def test_stopping_waits_for_what_was_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun, commit = asyncio.Event(), asyncio.Event(), world.store.commit
 
-    async def deliver(name: str, event: bytes) -> tuple[Outcome, int]:
-        await world.deliver(name, event)
+    async def slow(batch: Batch) -> Any:
+        begun.set()
         await gate.wait()
-        return OK, 1
+        return await commit(batch)
 
+    monkeypatch.setattr(world.store, "commit", slow)
     (world.inbox / "a").touch()
-    async with world.running(deliver):
-        await until(lambda: world.keys == ["a"])
+    async with world.running():
+        await begun.wait()
         asyncio.get_running_loop().call_later(0.1, gate.set)
     assert world.ledger.find("f:inbox", "a") is not None
+    assert world.keys == ["a"]
 
 
 async def test_a_failing_machine_is_tried_again(
@@ -434,55 +462,61 @@ async def test_a_failing_machine_is_tried_again(
 ) -> None:
     monkeypatch.setattr(bucket, "RETRY_S", 0.02)
     monkeypatch.setattr(following, "TICK_S", 0.02)
-    faults = [MachineError("cannot start a process"), ZeroDivisionError()]
+    monkeypatch.setattr(table, "RESTART_S", 0.02)
+    commit = world.store.commit
+    faults = [MachineError("the disk is full")] * 3 + [ZeroDivisionError()]
 
-    async def deliver(name: str, event: bytes) -> tuple[Outcome, int]:
+    async def failing(batch: Batch) -> Any:
         if faults:
             raise faults.pop(0)
-        return await world.deliver(name, event)
+        return await commit(batch)
 
-    monkeypatch.setattr(table, "RESTART_S", 0.02)
+    monkeypatch.setattr(world.store, "commit", failing)
     (world.inbox / "a").touch()
-    async with world.running(deliver):
+    async with world.running():
         await until(lambda: world.keys == ["a"])
-    assert "cannot start a process" in caplog.text
+    assert world.ledger.find("f:inbox", "a") is not None
+    assert caplog.text.count("the disk is full; it is offered again") == 1
     assert "the bucket trigger of f failed" in caplog.text
 
 
-async def test_a_ledger_that_cannot_be_written_is_insisted_on(
+async def test_a_full_queue_makes_the_files_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bucket, "RETRY_S", 0.02)
+    monkeypatch.setattr(following, "TICK_S", 0.02)
+    world.store.bound(QUEUE, 2, 1 << 20)
+    for name in "abcde":
+        (world.inbox / name).touch()
+    async with world.running():
+        await until(lambda: "cannot accept more for function:f" in caplog.text)
+        assert len(world.keys) == 2
+        await world.clear()
+        await until(lambda: len(world.keys) == 4)
+        await world.clear()
+        await until(lambda: len(world.keys) == 5)
+    assert sorted(world.keys) == list("abcde")
+
+
+async def test_only_so_many_are_on_their_way_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("microfaas.triggers.pump.RECORD_AGAIN_S", 0.01)
-    write = world.db.write
-    faults = [MachineError("the disk is full")] * 3
-
-    async def failing(name: str, rows: Any) -> None:
-        if faults:
-            raise faults.pop()
-        await write(name, rows)
-
-    monkeypatch.setattr(world.db, "write", failing)
-    (world.inbox / "a").touch()
-    async with world.running():
-        await until(lambda: world.ledger.find("f:inbox", "a") is not None)
-    assert world.keys == ["a"]
-
-
-async def test_concurrency_is_the_functions(world: World) -> None:
+    monkeypatch.setattr(pump, "ACCEPTING_MAX", 3)
+    commit = world.store.commit
     now, most = 0, 0
 
-    async def deliver(name: str, event: bytes) -> tuple[Outcome, int]:
+    async def counted(batch: Batch) -> Any:
         nonlocal now, most
         now += 1
         most = max(most, now)
         await asyncio.sleep(0.002)
         now -= 1
-        return await world.deliver(name, event)
+        return await commit(batch)
 
-    world.concurrency = 3
+    monkeypatch.setattr(world.store, "commit", counted)
     for number in range(50):
         (world.inbox / str(number)).touch()
-    async with world.running(deliver):
+    async with world.running():
         await until(lambda: len(world.keys) == 50)
     assert most == 3
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from microfaas import payloads
+from microfaas.payloads import s3 as payloads
 from microfaas.store.objects import Stamp
 from microfaas.triggers import files
 

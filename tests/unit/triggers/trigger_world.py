@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
 from microfaas.config import Trigger
-from microfaas.model import Address, Outcome, Status
+from microfaas.messaging.schedules import Schedules
+from microfaas.model import Address
+from microfaas.store import events
 from microfaas.store.db import Database
-from microfaas.store.dead import DeadLetters
+from microfaas.store.messages import Batch, Message, MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.triggers import table
 from microfaas.triggers.bucket import BucketSettings
 from microfaas.triggers.kind import Surroundings
 from microfaas.triggers.watching import Watcher
 
-OK = Outcome(status=Status.OK, payload=b"null")
-
+QUEUE = "function:f"
 PATIENCE_S = 60.0
 
 
@@ -37,13 +38,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @dataclass
 class World:
-    """A folder with an inbox, and what the function was given of it."""
+    """A folder with an inbox, and what the function's queue was given of it."""
 
     folder: Path
     db: Database
     watcher: Watcher
+    store: MessageStore
     records: list[dict[str, Any]] = field(default_factory=list)
-    concurrency: int = 4
+    sources: list[str] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -54,10 +56,6 @@ class World:
         return Ledger(self.db)
 
     @property
-    def dead(self) -> DeadLetters:
-        return DeadLetters(self.db)
-
-    @property
     def keys(self) -> list[str]:
         return [unquote_plus(record["s3"]["object"]["key"]) for record in self.records]
 
@@ -66,23 +64,29 @@ class World:
         names = [record["eventName"] for record in self.records]
         return list(zip(names, self.keys, strict=True))
 
-    async def deliver(self, _function: str, event: bytes) -> tuple[Outcome, int]:
-        self.records += json.loads(event)["Records"]
-        return OK, 1
+    def _told(self, ready: Sequence[Message], _: Sequence[int]) -> None:
+        """The queue has got something: only what is on disk."""
+        for message in ready:
+            assert self.store.find(message.uuid) == message
+            self.records += json.loads(message.body)["Records"]
+            self.sources.append(events.decode_attributes(message.attributes).source)
+
+    async def clear(self) -> None:
+        """Empty the queue, as if the function had run."""
+        batch = Batch(removed=self.store.ready(QUEUE, 0, 1_000_000)[0])
+        await self.store.commit(batch)
 
     @contextlib.asynccontextmanager
-    async def running(
-        self, deliver: Any = None, **settings: Any
-    ) -> AsyncIterator[asyncio.Task[None]]:
+    async def running(self, **settings: Any) -> AsyncIterator[asyncio.Task[None]]:
         """The trigger at work; leaving stops it as the server would."""
         stopping = asyncio.Event()
+        self.store.listen(QUEUE, self._told)
         around = Surroundings(
             root=str(self.folder),
             address=Address(),
-            concurrency=lambda _: self.concurrency,
-            deliver=deliver or self.deliver,
+            store=self.store,
+            schedules=Schedules(self.db, self.store),
             ledger=self.ledger,
-            dead=self.dead,
             watcher=self.watcher,
             stopping=stopping,
         )
