@@ -117,6 +117,10 @@ class Client:
         """What is served, with the processes there are of it."""
         return self._get("/functions")
 
+    def schedules(self) -> dict[str, Any]:
+        """Which schedules there are, with their last and next times."""
+        return self._get("/schedules")
+
     def health(self) -> dict[str, Any]:
         """Whether all is well."""
         return self._get("/health")

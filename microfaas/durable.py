@@ -46,7 +46,7 @@ from microfaas.store.resources import Resources
 from microfaas.store.results import Results
 from microfaas.store.signing import Signer
 from microfaas.store.streams import StreamStore
-from microfaas.triggers import event, stream
+from microfaas.triggers import event, schedule, stream
 
 PRUNE_S = 10.0
 
@@ -116,6 +116,9 @@ class Durable:
         await self.store.open()
         await self.streams.open()
         await self.topics.open()
+        await self.schedules.discard(
+            schedule.gone(self.schedules.keys(), self._config.triggers)
+        )
         await self.rules.open()
         await self.scheduler.open()
 

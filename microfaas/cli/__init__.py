@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "run": Row("run", "Serve the functions of a project."),
         "invoke": Row("invoke", "Run a function with an event and print its result."),
         "list": Row("listing", "List the functions that are served, and their instances."),
+        "schedules": Row("schedules", "List the schedules, with their last and next times."),
         "logs": Row("logs", "Print what a function has logged, or follow it."),
         "usage": Row("usage", "Print what the functions took: time, memory, price."),
         "keys": Row("keys", "Make and revoke the keys that callers need."),

@@ -22,6 +22,7 @@ from microfaas.config.functions import (
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
+from microfaas.config.schedules import check_names
 from microfaas.config.stream_tables import StreamTable
 from microfaas.config.streams import check_streams, readers, settled
 from microfaas.config.tables import (
@@ -151,6 +152,7 @@ def parse(
     made = [make_function(name, row, root, problems) for name, row in rows]
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
     check_visibility(rows, triggers, queues, problems)
+    check_names(triggers, problems)
     subscriptions = check_topics(settings.topics, problems)
     streams = settled(settings.streams, root)
     check_streams(streams, readers(triggers), problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from microfaas import strict
+from microfaas.config.functions import Trigger
 from microfaas.errors import Problem
 from microfaas.patterns import InvalidPattern, compile_pattern
 from microfaas.timetable import RUNS_MAX, InvalidSchedule, parse, zone_named
@@ -77,6 +79,11 @@ class ScheduleSettings(msgspec.Struct, kw_only=True):
         ),
     ] = None
 
+    @property
+    def told(self) -> str:
+        """What tells it from others of its function."""
+        return self.name or f"{self.expression} {self.timezone}"
+
     def check(self, where: str, problems: list[Problem]) -> None:
         """What cannot be seen from one key alone."""
         for key, read, text in (
@@ -139,6 +146,20 @@ class EventSettings(msgspec.Struct, kw_only=True):
             compile_pattern(self.whole)
         except InvalidPattern as error:
             problems.append(Problem(f"{where}.pattern", str(error)))
+
+
+def check_names(triggers: Iterable[Trigger], problems: list[Problem]) -> None:
+    """How far a schedule has come is remembered by what tells it from others."""
+    seen = set()
+    for trigger in triggers:
+        if not isinstance(trigger.settings, ScheduleSettings):
+            continue
+        known = trigger.function, trigger.settings.told
+        if known in seen:
+            where = f"{strict.join('functions', trigger.function)}.triggers"
+            what = f"has two schedules {trigger.settings.told!r}; give each a name of its own"
+            problems.append(Problem(where, what))
+        seen.add(known)
 
 
 def _check_json(where: str, value: object, problems: list[Problem]) -> None:

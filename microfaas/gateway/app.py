@@ -8,7 +8,8 @@ import itertools
 import logging
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -64,11 +65,14 @@ class Gateway:
         fast: bool = True,
         services: Services | None = None,
         certificate: Callable[[str], bytes | None] = lambda _: None,
+        lists: Mapping[str, Callable[[str], Reply]] = MappingProxyType({}),
     ) -> None:
         """Without a guard, nobody is asked for a key; without services, none is served.
 
-        `certificate` gives by its file's name what topics' signatures are verified with.
+        `certificate` gives by its file's name what topics' signatures are verified with. `lists`
+        are more of the control API's lists, by their names, for the id of a request.
         """
+        self._lists = lists
         self._certificate = certificate
         self._aws_api = AwsApi(services) if services is not None and services.all else None
         self._guard = guard
@@ -153,6 +157,9 @@ class Gateway:
             app.router.add_post(stream + slash, self._stream)
         app.router.add_get("/_microfaas/v1/functions", self._functions)
         app.router.add_get("/_microfaas/v1/health", self._health)
+        for name, reply in self._lists.items():
+            listed = functools.partial(self._list, f"List{name.title()}", reply)
+            app.router.add_get(f"/_microfaas/v1/{name}", listed)
         app.router.add_get("/_microfaas/v1/sns/{name}", self._sns_certificate)
         if self._aws_api is not None:
             for path in ("/", r"/{account:\d{12}}/{queue}", r"/{account:\d{12}}/{queue}/"):
@@ -212,6 +219,12 @@ class Gateway:
     async def _functions(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "ListFunctions")
         return self._respond(self._control_api.functions(new_request_id()))
+
+    async def _list(
+        self, operation: str, reply: Callable[[str], Reply], request: web.Request
+    ) -> web.StreamResponse:
+        await self._permit_read(request, operation)
+        return self._respond(reply(new_request_id()))
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "GetHealth")

@@ -166,6 +166,14 @@ class Schedules:
         for key in keys:
             self._drop(key)
 
+    async def discard(self, keys: Sequence[str]) -> None:
+        """Forget them, by a commit of their own."""
+        if keys:
+            batch = Batch()
+            self.forget(batch, keys)
+            await self._store.commit(batch)
+            self.forgotten(keys)
+
     def keys(self) -> list[str]:
         """Of all that are remembered, followed or not."""
         return list(self._states)

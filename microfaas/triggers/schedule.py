@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 
 from microfaas.config import Trigger
 from microfaas.config.schedules import ScheduleSettings
@@ -23,14 +24,11 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Have the schedule followed until cancelled or the server stops."""
     settings = trigger.settings
     assert isinstance(settings, ScheduleSettings)
+    if not settings.enabled:
+        return
     schedules = around.schedules
     plan = plan_of(trigger, settings, around.address)
     batch = Batch()
-    if not settings.enabled:
-        # What it would have done meanwhile is not made up for, so it need not be remembered.
-        schedules.forget(batch, [plan.key])
-        await around.store.commit(batch)
-        return
     followed = schedules.prepare(batch, plan)
     await around.store.commit(batch)
     schedules.follow(followed)
@@ -55,7 +53,7 @@ def plan_of(trigger: Trigger, settings: ScheduleSettings, address: Address) -> P
         batch.put(events.draft(trigger.function, event, source=f"schedule:{name}"))
 
     return Plan(
-        key=key_of(trigger, settings),
+        key=_key(trigger, settings),
         name=name,
         target=f"function:{trigger.function}",
         expression=settings.expression,
@@ -72,7 +70,16 @@ def plan_of(trigger: Trigger, settings: ScheduleSettings, address: Address) -> P
     )
 
 
-def key_of(trigger: Trigger, settings: ScheduleSettings) -> str:
-    """By its name, or, where it has none, by what tells it from the function's others."""
-    told = settings.name or f"{settings.expression} {settings.timezone}"
-    return f"{PREFIX}{trigger.function}:{told}"
+def gone(keys: Iterable[str], triggers: Iterable[Trigger]) -> list[str]:
+    """Which of the remembered schedules are not in the file any more, or disabled there. What they
+    would have done is not made up for, should they come back."""
+    here = {
+        _key(trigger, trigger.settings)
+        for trigger in triggers
+        if isinstance(trigger.settings, ScheduleSettings) and trigger.settings.enabled
+    }
+    return [key for key in keys if key.startswith(PREFIX) and key not in here]
+
+
+def _key(trigger: Trigger, settings: ScheduleSettings) -> str:
+    return f"{PREFIX}{trigger.function}:{settings.told}"

@@ -319,7 +319,7 @@ def test_a_pattern_can_be_tried(project: Project) -> None:
 def test_the_scheduler_through_boto3(project: Project) -> None:
     noted = Noted(project)
     scheduler = noted.client("scheduler")
-    at = datetime.now(UTC) + timedelta(seconds=3)
+    at = datetime.now(UTC) + timedelta(seconds=10)
     given = json.dumps(
         {"by": "<aws.scheduler.schedule-arn>", "try": "<aws.scheduler.attempt-number>"}
     )
@@ -335,12 +335,12 @@ def test_the_scheduler_through_boto3(project: Project) -> None:
             "RetryPolicy": {"MaximumRetryAttempts": 3},
         },
     )["ScheduleArn"]
-    project.kill()
-    project.start()
-    scheduler = noted.client("scheduler")
     got = scheduler.get_schedule(Name="once")
     assert got["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 3}
     assert (got["ScheduleExpressionTimezone"], got["State"]) == ("UTC", "ENABLED")
+    project.kill()
+    project.start()
+    scheduler = noted.client("scheduler")
     assert noted.one() == {"by": arn, "try": "1"}
     until(lambda: not scheduler.list_schedules()["Schedules"], "its deletion")
 
@@ -385,3 +385,17 @@ def test_the_aws_cli(project: Project) -> None:
     assert made["ScheduleArn"] == "arn:aws:scheduler:us-east-1:123456789012:schedule/default/s"
     got = noted.aws("scheduler", "get-schedule", "--name", "s")
     assert got["StartDate"] == datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_the_list_of_schedules(project: Project) -> None:
+    noted = Noted(project, schedule('name = "tick"\ntimezone = "Europe/Berlin"'))
+    until(noted.events, "a tick")
+    noted.client("events").put_rule(Name="r", ScheduleExpression="rate(1 day)")
+    rows = json.loads(project.cli("schedules", "--json").stdout)["schedules"]
+    rule, tick = rows
+    assert (rule["name"], rule["origin"], rule["last"]) == ("r", "rule", None)
+    assert (tick["name"], tick["origin"], tick["target"]) == ("tick", "file", "function:app")
+    assert tick["last"] < tick["next"]
+    table = project.cli("schedules").stdout.decode().splitlines()
+    assert table[0].split()[:4] == ["SCHEDULE", "ORIGIN", "TARGET", "EXPRESSION"]
+    assert "Europe/Berlin" in table[2]
