@@ -16,7 +16,9 @@ from microfaas import subscribed
 from microfaas.config import Config
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
+from microfaas.dispatch.history import History
 from microfaas.dispatch.http import HttpSender
+from microfaas.dispatch.letters import Letters
 from microfaas.dispatch.mail import MailSender
 from microfaas.dispatch.outbox import Outbox
 from microfaas.dispatch.subscribers import Subscribers
@@ -27,6 +29,7 @@ from microfaas.gateway.aws.kinesis import KinesisApi
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
+from microfaas.gateway.invocations_api import InvocationsApi
 from microfaas.invoke import Invoker
 from microfaas.messaging import streams
 from microfaas.messaging.moves import Moves
@@ -83,7 +86,7 @@ class Durable:
         self.topics = Topics(
             self.store,
             self.resources,
-            Subscriptions(self.store, self.resources, subscribed.subscriptions(config, ())),
+            Subscriptions(self.store, self.resources, subscribed.subscriptions(config, config.queues)),
             Signer(os.path.join(config.data, signing.FILE_NAME)),
             config.address,
             url,
@@ -110,6 +113,10 @@ class Durable:
             self.store, self.resources, self.schedules, targets, config.address
         )
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
+        self.invocations = InvocationsApi(
+            History(self.store, self.events, self.results),
+            Letters(self.store, self.dead, self.events),
+        )
 
     async def open(self) -> None:
         """Take in what the last run left; nothing runs yet. Raises MachineError."""

@@ -177,8 +177,7 @@ class Consumer:
                     _log.exception("%s: message %s stays for now", self.queue, message.uuid)
                     await self._postpone(message)
                 finally:
-                    self._busy -= 1
-                    self._let_go(message)
+                    self._release(message)
         finally:
             self._workers -= 1
             if not self._workers:
@@ -203,12 +202,6 @@ class Consumer:
         self._held.discard(message.id)
         if self._left_out:
             self._left_out = False
-            self._late = True
-
-    def _let_go(self, message: Message) -> None:
-        """What was held may have become due again meanwhile, and was not seen then."""
-        if message.id in self._held:
-            self._held.discard(message.id)
             self._late = True
 
     async def _postpone(self, message: Message) -> None:
