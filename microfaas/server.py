@@ -268,7 +268,6 @@ class _Server:
             root=self.config.root,
             address=self.config.address,
             store=durable.store,
-            queues=durable.queues,
             schedules=durable.schedules,
             streams=durable.streams,
             destinations=durable.destinations,
@@ -278,7 +277,7 @@ class _Server:
             watcher=watcher,
             stopping=stopping,
         )
-        running = [asyncio.ensure_future(table.run(t, around)) for t in self.config.triggers]
+        running = [asyncio.ensure_future(each) for each in table.everything(self.config, around)]
         try:
             yield
         finally:

@@ -69,6 +69,7 @@ class Note(enum.Enum):
     CREATED = "created"  # a file that is being written, or a link to one
     SETTLED = "settled"  # closed after writing, or renamed into place
     REMOVED = "removed"
+    WRITTEN = "written"  # more is in a file whose writing is heard too
     TREE = "tree"  # a directory appeared or went, or events were lost: look at all of it
 
 
@@ -85,12 +86,15 @@ class Watcher:
     def __init__(self) -> None:
         self._inotify: InotifyFD | None = None
 
-    async def watch(self, root: str, skip: Skip | None = None) -> Watch:
-        """Begin to watch a directory and what is below it. Raises OSError."""
+    async def watch(self, root: str, skip: Skip | None = None, written: str = "") -> Watch:
+        """Begin to watch a directory and what is below it. Raises OSError.
+
+        `written` is the name of a file of which every writing is to be heard.
+        """
         if self._inotify is None:
             self._inotify = InotifyFD()
             self._inotify.start()
-        watch = Watch(self._inotify, os.path.realpath(root), skip)
+        watch = Watch(self._inotify, os.path.realpath(root), skip, written)
         try:
             await asyncio.to_thread(watch.open)
         except BaseException:
@@ -108,8 +112,11 @@ class Watcher:
 class Watch(WatchCallback):
     """A directory tree under watch. `skip` names directories not to enter."""
 
-    def __init__(self, inotify: InotifyFD, root: str, skip: Skip | None) -> None:
+    def __init__(
+        self, inotify: InotifyFD, root: str, skip: Skip | None, written: str = ""
+    ) -> None:
         self.root = root
+        self._written = os.path.join(root, written) if written else ""
         # Why some directory is not watched, for the reader to report and scan instead.
         self.blind: str | None = None
         self._inotify = inotify
@@ -195,7 +202,10 @@ class Watch(WatchCallback):
             self._wake()  # about the directory itself; the reader checks whether it is the root
             return
         path = os.path.join(folder, os.fsdecode(event.name))
-        if event.is_directory:
+        if event.is_modify:
+            if path == self._written:
+                self._note(path, Note.WRITTEN)
+        elif event.is_directory:
             self._hear_folder(event, path)
         elif event.is_create:
             self._note(path, Note.CREATED)
@@ -235,7 +245,8 @@ class Watch(WatchCallback):
         # watchdog takes this refusal of the kernel's for a success.
         if os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "permission denied", folder)
-        wd = self._inotify.add_callback(os.fsencode(folder), _MASK, self, self._id)
+        mask = Mask(_MASK | InotifyConstants.IN_MODIFY) if self._written else _MASK
+        wd = self._inotify.add_callback(os.fsencode(folder), mask, self, self._id)
         self._paths[wd] = folder
         self._descriptors[folder] = wd
 

@@ -230,7 +230,7 @@ class KinesisApi:
         }
 
     def _listed(self, stream: Stream, after: str | None) -> list[dict[str, Any]]:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for index, shard in enumerate(self._streams.shards(stream.name)):
             first, last = numbers.hash_range(index, stream.shards)
             start = numbers.sequence_number(shard.id, 0)
