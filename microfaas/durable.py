@@ -18,6 +18,7 @@ from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
 from microfaas.dispatch.history import History
 from microfaas.dispatch.http import HttpSender
+from microfaas.dispatch.into_streams import IntoStreams
 from microfaas.dispatch.letters import Letters
 from microfaas.dispatch.mail import MailSender
 from microfaas.dispatch.outbox import Outbox
@@ -79,6 +80,7 @@ class Durable:
         self.invoker = invoker
         self.results = Results(database)
         self.dead = DeadLetters(database)
+        self._into_streams = IntoStreams(self.store, self.streams, tasks)
         self.queues = Queues(
             database, self.store, self.resources, config.address, config.queues, tasks
         )
@@ -136,6 +138,7 @@ class Durable:
         }
         self.events.serve(served)
         self.moves.serve()
+        self._into_streams.serve()
         settings = [function.events for function in self._config.functions]
         ends = [to for each in settings for to in (each.on_success, each.on_failure)]
         self._outbox.serve([*ends, *stream.destinations(self._config)])
@@ -157,7 +160,7 @@ class Durable:
 
     async def close(self) -> None:
         """Begin nothing more, let what runs end; the rest waits on disk."""
-        routes = [*self._outbox.stop(), *self._subscribers.stop()]
+        routes = [*self._outbox.stop(), *self._subscribers.stop(), *self._into_streams.stop()]
         await self.events.close(self._config.drain_s_max)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.drain_s_max):
@@ -178,6 +181,7 @@ class Durable:
             "queue": lambda batch, to, body: batch.put(
                 self.queues.draft(to.name, body, {}, to.group)
             ),
+            "stream": self._into_streams.add,
         }
 
     def _exists(self, protocol: str, name: str) -> bool:

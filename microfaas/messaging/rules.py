@@ -194,11 +194,15 @@ class Rules:
             batch = Batch()
             batch.also(*self._resources.stored(KIND, row))
             followed = None
-            if rule.expression and rule.enabled:
+            if not rule.expression:
+                self._schedules.forget(batch, [rule.key])
+            elif rule.enabled:
                 resumed = before is not None and not before.enabled
                 followed = self._schedules.prepare(batch, self._plan(rule), resumed=resumed)
             await self._store.commit(batch)
             self._schedules.leave(rule.key)
+            if not rule.expression:
+                self._schedules.forgotten([rule.key])
             if followed is not None:
                 self._schedules.follow(followed)
         self._rules[rule.name], self._rows[rule.name] = rule, row

@@ -90,6 +90,8 @@ class Followed:
         self.plan = plan
         self.state = state
         self.next_ms: int | None = 0
+        # One line per outage.
+        self.complaint = ""
         # Whoever holds it alone may change how far it has come.
         self.lock = asyncio.Lock()
 
@@ -226,10 +228,13 @@ class Schedules:
                 if self._followed.get(plan.key) is followed:
                     await self._commit(followed)
         except MicrofaasError as error:
-            _log.error("schedule %s: %s; it is tried again", plan.name, error)
+            if followed.complaint != str(error):
+                followed.complaint = str(error)
+                _log.error("schedule %s: %s; it is tried again", plan.name, error)
         except Exception:
             _log.exception("schedule %s failed; it is tried again", plan.name)
         else:
+            followed.complaint = ""
             return
         followed.next_ms = self._now_ms() + int(RETRY_S * 1000)
 

@@ -303,6 +303,44 @@ def test_aws_refusals(project: Project) -> None:
     assert "Europe/Berlin" in error_of(scheduler.create_schedule, **zone)[1]
 
 
+def test_targets_of_all_kinds(project: Project) -> None:
+    noted = Noted(
+        project,
+        '[[functions.app.triggers]]\ntype = "topic"\ntopic = "t"\n'
+        "[topics.t]\n[queues.q]\n[streams.s]\n",
+    )
+    events, sqs, kinesis = (noted.client(name) for name in ("events", "sqs", "kinesis"))
+    where = "us-east-1:123456789012"
+    events.put_rule(Name="all", EventPattern=json.dumps({"source": ["shop"]}))
+    targets: list[dict[str, Any]] = [
+        {"Id": "q", "Arn": f"arn:aws:sqs:{where}:q"},
+        {"Id": "t", "Arn": f"arn:aws:sns:{where}:t", "InputPath": "$.detail"},
+        {
+            "Id": "s",
+            "Arn": f"arn:aws:kinesis:{where}:stream/s",
+            "KinesisParameters": {"PartitionKeyPath": "$.detail.key"},
+        },
+    ]
+    events.put_targets(Rule="all", Targets=targets)
+    told = events.list_targets_by_rule(Rule="all")["Targets"]
+    assert sorted(told, key=lambda target: target["Id"]) == sorted(targets, key=lambda t: t["Id"])
+    entry = {"Source": "shop", "DetailType": "x", "Detail": '{"key": "k"}'}
+    event_id = events.put_events(Entries=[entry])["Entries"][0]["EventId"]
+    url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    assert json.loads(message["Body"])["id"] == event_id
+    assert json.loads(noted.one()["Records"][0]["Sns"]["Message"]) == {"key": "k"}
+    shard = kinesis.list_shards(StreamName="s")["Shards"][0]["ShardId"]
+    iterator = kinesis.get_shard_iterator(
+        StreamName="s", ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    records = until(
+        lambda: kinesis.get_records(ShardIterator=iterator)["Records"], "a record of the stream"
+    )
+    assert [record["PartitionKey"] for record in records] == ["k"]
+    assert json.loads(records[0]["Data"])["id"] == event_id
+
+
 def test_a_pattern_can_be_tried(project: Project) -> None:
     noted = Noted(project)
     event = {

@@ -139,6 +139,16 @@ async def test_a_disabled_rule_is_silent_and_makes_up_for_nothing(bus: Bus) -> N
     assert len(bus.bodies("function:f")) == 1
 
 
+async def test_a_rule_that_gets_its_schedule_back_begins_anew(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", expression="rate(1 hour)"))
+    await bus.rules.put_targets("a", [Target(id="1", arn="f")])
+    await bus.rules.put(Rule(name="a", pattern=SHOP))
+    await bus.pass_s(5 * 3600, 600)
+    await bus.rules.put(Rule(name="a", expression="rate(1 hour)"))
+    await bus.pass_s(3599, 59)
+    assert bus.bodies("function:f") == []
+
+
 async def test_a_rule_changed_between_ticks_keeps_its_step(bus: Bus) -> None:
     await bus.rules.put(Rule(name="a", expression="rate(1 minute)"))
     await bus.pass_s(59)
