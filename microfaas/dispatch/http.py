@@ -39,7 +39,9 @@ class HttpSender:
                 if 200 <= answer.status < 300:
                     return Verdict("done")
                 text = await answer.content.read(ANSWER_BYTES_MAX)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except TimeoutError:
+            return Verdict("later", f"cannot post to {url}: no answer within {ANSWER_S_MAX:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             return Verdict("later", f"cannot post to {url}: {error or type(error).__name__}")
         why = f"{url} answered {answer.status}: {text.decode(errors='replace')}"
         refused = 400 <= answer.status < 500 and answer.status not in _PASSING
