@@ -16,10 +16,15 @@ from microfaas.store.messages import Batch, Message, MessageStore
 
 # What is to be committed about what has been claimed.
 Decide = Callable[[], Batch]
+Then = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Where nobody waits for what was claimed."""
 
 
 class Claims:
-    """Of message ids, groups and deduplication ids."""
+    """Of message ids and deduplication ids."""
 
     def __init__(self, store: MessageStore, tasks: asyncio.TaskGroup) -> None:
         self._store = store
@@ -38,20 +43,25 @@ class Claims:
         self._held.update(keys)
 
     async def change(
-        self, keys: Collection[Hashable], decide: Decide, when_full: Decide | None = None
+        self, keys: Collection[Hashable], decide: Decide, then: Then = _nothing
     ) -> list[Message]:
-        """Claim these as soon as nobody else has any of them, decide, and commit that.
+        """Claim these as soon as nobody else has any of them, decide, and commit that; `then`
+        they may be claimed again.
 
         Raises what `decide` does, QueueFull, MachineError.
         """
-        return await self._finish(self._change(keys, decide, when_full))
+        return await self._finish(self._change(keys, decide, then))
 
     async def commit(
-        self, keys: Collection[Hashable], decide: Decide, when_full: Decide | None = None
+        self,
+        keys: Collection[Hashable],
+        decide: Decide,
+        then: Then = _nothing,
+        when_full: Decide | None = None,
     ) -> list[Message]:
         """As `change`, of what has been taken already. `when_full` decides what to do instead
         where there is no room."""
-        return await self._finish(self._commit(keys, decide, when_full))
+        return await self._finish(self._commit(keys, decide, then, when_full))
 
     async def _finish(self, doing: Coroutine[Any, Any, list[Message] | Exception]) -> list[Message]:
         result = await asyncio.shield(self._tasks.create_task(doing))
@@ -60,7 +70,7 @@ class Claims:
         return result
 
     async def _change(
-        self, keys: Collection[Hashable], decide: Decide, when_full: Decide | None
+        self, keys: Collection[Hashable], decide: Decide, then: Then
     ) -> list[Message] | Exception:
         # All at once: so no two wait for each other.
         while not self._held.isdisjoint(keys):
@@ -68,10 +78,14 @@ class Claims:
             self._waiting.append(future)
             await future
         self.take(keys)
-        return await self._commit(keys, decide, when_full)
+        return await self._commit(keys, decide, then)
 
     async def _commit(
-        self, keys: Collection[Hashable], decide: Decide, when_full: Decide | None
+        self,
+        keys: Collection[Hashable],
+        decide: Decide,
+        then: Then,
+        when_full: Decide | None = None,
     ) -> list[Message] | Exception:
         # The error is a value, for it must not end the group.
         try:
@@ -85,6 +99,7 @@ class Claims:
             return error
         finally:
             self._release(keys)
+            then()
 
     def _release(self, keys: Collection[Hashable]) -> None:
         self._held.difference_update(keys)

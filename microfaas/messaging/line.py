@@ -1,7 +1,7 @@
 """Receivers that wait for a queue's next message, the first in line first.
 
-What comes wakes one of them, and whoever finds something wakes the next one, as there may be more.
-So a thousand that wait cost no more than one.
+What comes wakes one of them, and once it has found something the next one is woken, as there may be
+more. So a thousand that wait cost no more than one.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from microfaas.errors import MicrofaasError, ServiceError
 from microfaas.messaging.directory import Queue
 from microfaas.messaging.kept import decode_kept, transferred
 from microfaas.messaging.queues import Queues
-from microfaas.messaging.receiving import claims_on
 from microfaas.store.messages import Batch, Message, MessageStore
 from microfaas.store.resources import Resource, Resources
 
@@ -154,10 +153,10 @@ class Moves:
         if not messages:
             return False
         moved = msgspec.structs.replace(move, moved=move.moved + len(messages))
-        keys = claims_on(queue, messages)
+        keys = [message.id for message in messages]
         self._queues.claims.take(keys)
         decide = functools.partial(self._decide, queue, messages, moved)
-        await self._queues.claims.commit(keys, decide)
+        await self._queues.claims.commit(keys, decide, queue.line.wake)
         move.moved = moved.moved
         if move.rate is not None:
             await asyncio.sleep(len(messages) / move.rate)

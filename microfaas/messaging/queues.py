@@ -29,7 +29,7 @@ from microfaas.messaging.kept import (
     is_binary,
     read_handle,
 )
-from microfaas.messaging.receiving import Fits, Receiving, claims_on
+from microfaas.messaging.receiving import Fits, Receiving
 from microfaas.messaging.sending import Outgoing, Sent
 from microfaas.model import Address
 from microfaas.store.db import Database
@@ -179,8 +179,6 @@ class Queues:
             left_s = end_s - time.monotonic()
             over = left_s <= 0 or self._stopping or (stopping is not None and stopping.is_set())
             if received or over:
-                if received:
-                    queue.line.wake()
                 return received
             await queue.line.wait(left_s, self._due_s(queue))
             if name not in self.directory:
@@ -229,9 +227,8 @@ class Queues:
                 errors[place] = self._change(queue, message, handle, change, batch)
             return batch
 
-        await self.claims.change(keys, decide)
-        # The rest of a group may be received now, or what is hidden no more.
-        queue.line.wake()
+        # The rest of a group may be received then, or what is hidden no more.
+        await self.claims.change(keys, decide, queue.line.wake)
         return errors
 
     def _change(
@@ -269,8 +266,7 @@ class Queues:
                     batch.reschedule(message, due_ms, message.attempts - 1)
             return batch
 
-        await self.claims.change(keys, decide)
-        queue.line.wake()
+        await self.claims.change(keys, decide, queue.line.wake)
 
     # Whole queues.
 
@@ -299,7 +295,7 @@ class Queues:
         while messages := self._queued.any(queue.number, last, REMOVE_STEP):
             ids = [message.id for message in messages]
             remove = functools.partial(self._removal, ids)
-            await self.claims.change(claims_on(queue, messages), remove)
+            await self.claims.change(ids, remove, queue.line.wake)
 
     def _removal(self, ids: Sequence[int]) -> Batch:
         """Of those that are still there."""

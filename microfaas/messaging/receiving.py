@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -60,13 +60,14 @@ class Receiving:
             if not messages:
                 return []
             # Nobody else touches these from here to the end of the commit.
-            keys = claims_on(queue, messages)
+            keys = [message.id for message in messages]
             self._claims.take(keys)
             received: list[Received] = []
             batch = Batch()
             decide = functools.partial(self._decide, queue, messages, visibility_s, received, batch)
             full = functools.partial(self._overflown, queue, batch)
-            await self._claims.commit(keys, decide, full)
+            # Whoever is next in line looks whether there is more.
+            await self._claims.commit(keys, decide, queue.line.wake, full)
             if received:
                 return received
 
@@ -92,10 +93,9 @@ class Receiving:
         now_ms = self._store.now_ms()
         limit = count + len(self._claims)
         for group in self._queued.groups(queue.number, now_ms, limit):
-            if (queue.number, group) in self._claims:
-                continue
             for message in self._queued.of_group(queue.number, group, count):
-                # One that is being removed, or not to be received yet, stops those behind it.
+                # One that is being received or removed, or is not to be received yet, stops
+                # those behind it.
                 if message.due_ms > now_ms or message.id in self._claims:
                     break
                 yield message
@@ -177,10 +177,3 @@ class Receiving:
 
     def _wall_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-def claims_on(queue: Queue, messages: list[Message]) -> list[Hashable]:
-    """What is claimed with messages: themselves, and the groups whose order they are part of."""
-    keys: list[Hashable] = [message.id for message in messages]
-    groups = dict.fromkeys(m.group for m in messages if m.group is not None)
-    return keys + [(queue.number, group) for group in groups]

@@ -287,6 +287,17 @@ async def test_a_fifo_queue_gives_out_one_batch_of_a_group_at_once(tmp_path: Pat
         assert [r.message.body for r in await waiting] == [b"a3"]
 
 
+async def test_a_group_waits_for_all_of_its_batch(tmp_path: Path) -> None:
+    async with opened(tmp_path, FIFO) as world:
+        await world.send("f.fifo", "a1", "a2", "a3", group="a")
+        first = await world.queues.receive("f.fifo", 2)
+        await world.queues.settle("f.fifo", [(first[0].handle, 0)])
+        assert await world.queues.receive("f.fifo", 2) == []
+        await world.queues.settle("f.fifo", [(first[1].handle, 0)])
+        again = await world.queues.receive("f.fifo", 10)
+        assert [r.message.body for r in again] == [b"a1", b"a2", b"a3"]
+
+
 async def test_a_fifo_handle_is_good_for_its_time_only(tmp_path: Path) -> None:
     async with opened(tmp_path, FIFO) as world:
         await world.send("f.fifo", "a", group="a")
