@@ -17,13 +17,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_hello(project: Project) -> None:
-    _copy(project, "hello")
+    copy_example(project, "hello")
     project.start()
     assert "Ada" in json.dumps(project.invoke("hello", {"name": "Ada"}))
 
 
 def test_thumbnails(project: Project) -> None:
-    _copy(project, "thumbnails")
+    copy_example(project, "thumbnails")
     project.start()
     python = project.root / ".venv" / "bin" / "python"
     draw = (
@@ -39,32 +39,10 @@ def test_thumbnails(project: Project) -> None:
     assert int(done.stdout) == 128
 
 
-def test_food_delivery(project: Project) -> None:
-    _copy(project, "food-delivery")
-    project.start()
-    order = {
-        "customer": "Ada",
-        "card": "4242 4242 4242 4242",
-        "items": [{"dish": "margherita", "quantity": 2}, {"dish": "water"}],
-    }
-    result = project.invoke("Order", order)
-    assert (result["status"], result["total_cents"]) == ("confirmed", 1950)
-    assert result["payment"]["approved"] is True
-    until(lambda: result["order_id"] in project.log("Notification"), "the notification")
-    declined = project.invoke("Order", {**order, "card": "4000 0000 0000 0002"})
-    assert declined["status"] == "declined"
-    assert project.fail("Order", {"customer": "Ada", "items": []})["errorType"] == "InvalidOrder"
-    refused = project.fail("Order", {**order, "card": "4242 4242 4242 4241"})
-    assert refused["errorMessage"] == "payment: card: not a card's number"
-    assert project.fail("Payment", {"order_id": "1"})["errorType"] == "InvalidPayment"
-    silent = project.fail("Notification", {"customer": "Ada", "order_id": "1", "status": "lost"})
-    assert silent["errorType"] == "InvalidNotification"
-
-
 @pytest.mark.parametrize("auth", [False, True])
 def test_polyglot(project: Project, monkeypatch: pytest.MonkeyPatch, auth: bool) -> None:
     provide_dotnet(monkeypatch)
-    _copy(project, "polyglot")
+    copy_example(project, "polyglot")
     build(project.root, "./build.sh")
     if auth:
         configuration = project.root / "microfaas.toml"
@@ -104,7 +82,7 @@ def _is_reference(text: str) -> bool:
     return int("".join(str(int(one, 36)) for one in text[4:] + text[:4])) % 97 == 1
 
 
-def _copy(project: Project, name: str) -> None:
+def copy_example(project: Project, name: str) -> None:
     """The example with its own data; its virtual environment is shared with the original."""
     source = EXAMPLES / name
     shutil.copytree(

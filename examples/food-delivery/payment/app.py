@@ -1,0 +1,69 @@
+"""Payment: charges the orders of the queue `orders`, and lets it be known how that went.
+
+It may get an order more than once: when the card service was down, or when the machine was,
+before the queue heard that the order was dealt with. Whatever it does has the same outcome the
+second time: the card service repeats its answer, the receipt is there already, and those who hear
+of the payment know it by its order.
+"""
+
+import functools
+import json
+import os
+
+import boto3
+import cards
+import files
+
+RECEIPTS = os.environ["RECEIPTS"]
+
+sns = boto3.client("sns")
+
+
+def handler(event, context):
+    failed = [record["messageId"] for record in event["Records"] if not succeeds(record)]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
+def succeeds(record):
+    """Whether the order is paid or declined; whatever goes wrong is to delay no other one."""
+    try:
+        order = json.loads(record["body"])
+        settle(order, int(record["attributes"]["ApproximateReceiveCount"]))
+        return True
+    except Exception as error:
+        print(f"message {record['messageId']}: {type(error).__name__}: {error}")
+        return False
+
+
+def settle(order, attempt):
+    answer = cards.charge(order["order_id"], attempt, order["card"], order["total_cents"])
+    status = "confirmed" if answer["approved"] else "declined"
+    print(f"order {order['order_id']}: {status} at attempt {attempt}")
+    if status == "confirmed":
+        write_receipt(order)
+    # Last, for then nothing is left to be done when it is known.
+    publish(order, status, answer["reason"])
+
+
+def write_receipt(order):
+    shown = ("order_id", "accepted_at", "customer", "items", "total_cents")
+    receipt = {key: order[key] for key in shown} | {"card": f"...{order['card'][-4:]}"}
+    path = os.path.join(RECEIPTS, f"{order['order_id']}.json")
+    if not os.path.exists(path):
+        files.write(path, json.dumps(receipt, indent=2) + "\n")
+
+
+def publish(order, status, reason):
+    told = ("order_id", "accepted_at", "customer", "email", "phone", "total_cents")
+    message = {key: order[key] for key in told} | {"reason": reason}
+    sns.publish(
+        TopicArn=topic_arn(),
+        Message=json.dumps(message),
+        MessageAttributes={"status": {"DataType": "String", "StringValue": status}},
+    )
+
+
+@functools.cache
+def topic_arn():
+    """To make a topic that is there already is to ask for its ARN."""
+    return sns.create_topic(Name="payments")["TopicArn"]
