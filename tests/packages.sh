@@ -22,6 +22,7 @@ else
   want javac openjdk-17-jdk-headless
   want mvn maven
   want ruby ruby
+  want faketime faketime
   ldconfig -p | grep -q libicuuc || missing="$missing libicu72" # .NET's cultures
   [ -x /usr/bin/python3 ] || missing="$missing python3" # an ordinary user's, see ordinary.py
   ldconfig -p | grep -q libseccomp.so.2 || missing="$missing libseccomp2"

@@ -71,7 +71,7 @@ async def deliver(
 ) -> None:
     """One attempt, and what follows from it, on disk."""
     verdict = Verdict("never", "it waited too long")
-    if time.time() - message.at_ms / 1000 <= POLICY.age_s_max:
+    if store.age_s(message) <= POLICY.age_s_max:
         if (turn := await gate.enter()) is None:
             return
         reached = False
@@ -96,8 +96,8 @@ async def deliver(
 
 def _concluded(store: MessageStore, message: Message, verdict: Verdict, bury: Bury) -> Batch:
     attempts = message.attempts + 1
-    age_s = time.time() - message.at_ms / 1000
-    step = decide(POLICY, attempts, 0, verdict.action == "done", age_s, random.random())
+    age_s, chance = store.age_s(message), random.random()
+    step = decide(POLICY, attempts, 0, verdict.action == "done", age_s, chance)
     batch = Batch()
     if verdict.action == "later" and step.action == "retry":
         if attempts % TELL_EVERY == 1:

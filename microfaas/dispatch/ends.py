@@ -55,7 +55,7 @@ class Ends:
 
     def age_s(self, message: Message) -> float:
         """How long ago it was accepted."""
-        return self._clock() - message.at_ms / 1000
+        return self._store.age_s(message)
 
     def conclude(
         self,

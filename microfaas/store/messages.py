@@ -144,6 +144,14 @@ class MessageStore:
         """The time that due times are compared with; it never runs backwards."""
         return int((self._base_s + time.monotonic()) * 1000)
 
+    def age_s(self, message: Message) -> float:
+        """How long ago it was accepted; of two clocks the one that says less.
+
+        When the clock is set forward, as on a machine that learns the time after its start, what
+        was accepted before is not older for it.
+        """
+        return max(0.0, min(self._clock(), self.now_ms() / 1000) - message.at_ms / 1000)
+
     async def open(self) -> None:
         """Take in what waits for longer than it could, were the clock right."""
         latest_ms = self.now_ms() + DUE_MS_MAX

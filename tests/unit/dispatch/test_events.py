@@ -57,7 +57,6 @@ class World:
         self.gate = asyncio.Event()
         self.gate.set()
         self.invoker = FakeInvoker({"f": self.answer, "g": self.answer})
-        self.clock_ahead_s = 0.0
         self.at_once = 0
         self.most = 0
         self.events: Events
@@ -84,7 +83,6 @@ class World:
                 Destinations({"queue": _to_queue}),
                 Address(),
                 tasks,
-                lambda: self.store.now_ms() / 1000 + self.clock_ahead_s,
             )
             self.events.serve({"f": Served(made, concurrency)})
             yield self.events
@@ -210,13 +208,15 @@ async def test_refusals_do_not_count_as_attempts(
     assert len(world.seen) == 8
 
 
-async def test_what_is_too_old_is_not_run_any_more(world: World) -> None:
+async def test_what_is_too_old_is_not_run_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.gate.clear()
     async with world.running(1, age_s_max=60.0) as events_:
         first = await events_.accept(call())
         await until(lambda: world.seen == [first])
         second = await events_.accept(call(b"[2]"))
-        world.clock_ahead_s = 61.0
+        monkeypatch.setattr(world.store, "age_s", lambda _: 61.0)
         world.gate.set()
         result = await world.result(second)
         await world.result(first)

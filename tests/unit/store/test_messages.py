@@ -368,3 +368,16 @@ async def _play(db: Database, operations: list[tuple[Any, ...]]) -> None:
             name: (counts[name], sizes[name]) for name in counts
         }
         assert all(d.bytes == 0 for d in depths if not d.messages)
+
+
+async def test_nothing_grows_old_by_a_clock_that_is_set(db: Database) -> None:
+    now = SimpleNamespace(s=1_000_000.0)
+    store = MessageStore(db, lambda: now.s)
+    message = await store.put(Draft("q", b""))
+    now.s += 86_400
+    assert store.age_s(message) < 60
+    now.s -= 2 * 86_400
+    assert store.age_s(message) == 0.0
+    # Who starts by the clock that was set, goes by it.
+    now.s += 3 * 86_400
+    assert MessageStore(db, lambda: now.s).age_s(message) >= 2 * 86_400
