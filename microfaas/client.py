@@ -125,8 +125,50 @@ class Client:
         """Whether all is well."""
         return self._get("/health")
 
+    def invocations(
+        self, function: str | None = None, status: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """The events that wait, run and have ended, the newest first."""
+        return self._get(f"/invocations{_query(function=function, status=status, limit=limit)}")
+
+    def invocation(self, request_id: str, wait_s: float = 0.0) -> dict[str, Any]:
+        """What became of an event; when it still has to end, after waiting for that."""
+        return self._get(f"/invocations/{quote(request_id, safe='')}{_query(wait_s=wait_s)}")
+
+    def cancel(self, request_id: str) -> dict[str, Any]:
+        """Have an event not run, or no longer."""
+        return self._ask("DELETE", f"/invocations/{quote(request_id, safe='')}")
+
+    def dead_letters(
+        self,
+        function: str | None = None,
+        error: str | None = None,
+        older_than_s: float | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Any]:
+        """The events that were given up on, the newest first."""
+        chosen = _query(function=function, error=error, older_than_s=older_than_s, limit=limit)
+        return self._get(f"/dead{chosen}")
+
+    def dead_letter(self, name: str) -> dict[str, Any]:
+        """One of them whole, by its number or its request's id."""
+        return self._get(f"/dead/{quote(name, safe='')}")
+
+    def redrive(self, **chosen: object) -> dict[str, Any]:
+        """Have dead letters run again: some `ids`, those of a `function` or an `error`, those
+        `older_than_s`, or `all`."""
+        return self._ask("POST", "/dead/redrive", chosen)
+
+    def purge(self, **chosen: object) -> dict[str, Any]:
+        """Throw dead letters away, chosen in the same way."""
+        return self._ask("POST", "/dead/purge", chosen)
+
     def _get(self, path: str) -> dict[str, Any]:
-        _, _, body = self._request("GET", f"{_API}{path}", None, {})
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, told: dict[str, object] | None = None) -> dict[str, Any]:
+        sent = None if told is None else json.dumps(told).encode()
+        _, _, body = self._request(method, f"{_API}{path}", sent, {})
         table = _table(body)
         if table is None:
             raise AnswerLost(f"cannot understand the answer of {self.url}: is it microfaas?")
@@ -220,6 +262,11 @@ def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> Client
     kind = headers.get("x-amzn-ErrorType", "").partition(":")[0] or "UnknownError"
     after = headers.get("Retry-After", "")
     return ClientError(kind, str(message), status, int(after[:9]) if after.isdecimal() else None)
+
+
+def _query(**fields: object) -> str:
+    given = {name: value for name, value in fields.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""
 
 
 def _table(body: bytes) -> dict[str, Any] | None:

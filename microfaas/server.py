@@ -206,7 +206,7 @@ class _Server:
                 tasks.create_task(certificate.follow())
             gateway = self._gateway = Gateway(
                 LambdaApi(invoker, durable.events.accept, config.address),
-                ControlApi(functions, supervisor, config.address),
+                ControlApi(functions, supervisor, config.address, durable.invocations),
                 config.address,
                 drain_s_max=config.drain_s_max,
                 guard=guard,

@@ -65,7 +65,7 @@ class Events:
         self._consumers: dict[str, Consumer] = {}
         # What was taken can be cancelled until its end is being recorded.
         self._taken: dict[int, asyncio.Task[None]] = {}
-        self._running: set[int] = set()
+        self._running: dict[int, Message] = {}
         self._cancelled: set[int] = set()
         self._settling: dict[int, asyncio.Event] = {}
         self._cancels: dict[int, asyncio.Event] = {}
@@ -116,6 +116,10 @@ class Events:
                     await consumer.drained()
         except TimeoutError:
             _log.warning("%d events still run; they will run again", len(self._running))
+
+    def running(self) -> list[Message]:
+        """What runs at this moment."""
+        return list(self._running.values())
 
     def is_running(self, message: Message) -> bool:
         return message.id in self._running
@@ -205,13 +209,13 @@ class Events:
         async with lane.slots:
             if self._ends.age_s(message) > lane.rules.policy.age_s_max:
                 return None, True
-            self._running.add(message.id)
+            self._running[message.id] = message
             try:
                 return await self._invoker.invoke(invocation), False
             except (TooManyRequests, MachineError, FunctionNotFound):
                 return None, False
             finally:
-                self._running.discard(message.id)
+                del self._running[message.id]
 
     async def _settle(self, lane: _Lane, batch: Batch, message: Message) -> None:
         """Insist: what is not recorded would be done again after a restart."""

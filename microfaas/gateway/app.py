@@ -23,6 +23,7 @@ from microfaas.gateway.aws.service import Caller, Services
 from microfaas.gateway.connections import Counted, Ticket, peer_of
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
+from microfaas.gateway.invocations_api import Asked, Operation
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared, Write
 from microfaas.gateway.reply import Clock, Reply, headers
 from microfaas.gateway.sigv4 import Signable
@@ -133,6 +134,7 @@ class Gateway:
             server.close()
         for accepting in self._accepting:
             accepting.cancel()
+        self._control_api.close()
         if self._lane is not None:
             await self._lane.drain(self._drain_s_max)
         await asyncio.gather(*self._accepting, return_exceptions=True)
@@ -157,6 +159,9 @@ class Gateway:
             app.router.add_post(stream + slash, self._stream)
         app.router.add_get("/_microfaas/v1/functions", self._functions)
         app.router.add_get("/_microfaas/v1/health", self._health)
+        for row in self._control_api.operations:
+            answer = functools.partial(self._operate, row)
+            app.router.add_route(row.method, f"/_microfaas/v1{row.path}", answer)
         for name, reply in self._lists.items():
             listed = functools.partial(self._list, f"List{name.title()}", reply)
             app.router.add_get(f"/_microfaas/v1/{name}", listed)
@@ -225,6 +230,19 @@ class Gateway:
     ) -> web.StreamResponse:
         await self._permit_read(request, operation)
         return self._respond(reply(new_request_id()))
+
+    async def _operate(self, row: Operation, request: web.Request) -> web.StreamResponse:
+        key = await self._identify(request)
+
+        def permit(action: Action, function: str = "") -> None:
+            if self._guard is not None and key is not None:
+                self._guard.permit(key, action, row.name, function)
+
+        if row.action is not None:
+            permit(row.action)
+        place, body = request.match_info.get("id", ""), await self._body(request)
+        asked = Asked(new_request_id(), place, request.query, body, permit)
+        return self._respond(await row.answer(asked))
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         await self._permit_read(request, "GetHealth")

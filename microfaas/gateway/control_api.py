@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+from microfaas.gateway.invocations_api import InvocationsApi, Operation
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.model import Address
 from microfaas.pool.pool import Pool
@@ -12,12 +14,31 @@ from microfaas.store.functions import Functions
 
 
 class ControlApi:
-    """Reads, and makes replies of what it finds."""
+    """Reads, and makes replies of what it finds. What is about events is in a table of its own."""
 
-    def __init__(self, functions: Functions, supervisor: Supervisor, address: Address) -> None:
+    invocations: InvocationsApi | None = None
+
+    def __init__(
+        self,
+        functions: Functions,
+        supervisor: Supervisor,
+        address: Address,
+        invocations: InvocationsApi,
+    ) -> None:
         self._functions = functions
         self._supervisor = supervisor
         self._address = address
+        self.invocations = invocations
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """The table's rows."""
+        return self.invocations.operations if self.invocations is not None else ()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        if self.invocations is not None:
+            self.invocations.close()
 
     def health(self, request_id: str) -> Reply:
         return _json({"status": "ok"}, request_id)

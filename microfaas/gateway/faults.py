@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import MappingProxyType
 
 from microfaas.errors import (
     AccessRefused,
@@ -19,6 +20,9 @@ from microfaas.model import Address
 
 _log = logging.getLogger("microfaas.gateway")
 
+# What is wrong with a request, where it is not the request itself.
+_STATUS = MappingProxyType({"ResourceNotFoundException": 404, "ResourceConflictException": 409})
+
 # The faults whose body spells `Message` with a capital, as AWS's model has them.
 _CAPITAL = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ServiceException"})
 
@@ -33,8 +37,7 @@ def fault(error: Exception, request_id: str, address: Address) -> Reply:
     if isinstance(error, TooManyRequests):
         return _throttled(error, request_id)
     if isinstance(error, InvalidRequest):
-        status = 404 if error.kind == "ResourceNotFoundException" else 400
-        return reply(status, error.kind, str(error), request_id)
+        return reply(_STATUS.get(error.kind, 400), error.kind, str(error), request_id)
     if isinstance(error, AccessRefused):
         return _refused(error, request_id)
     if isinstance(error, ShuttingDown):

@@ -62,11 +62,26 @@ CREATE TRIGGER result_removed AFTER DELETE ON results BEGIN
         bytes = bytes - length(OLD.payload) - length(OLD.history) WHERE id = 1;
 END;
 
--- Where a dead letter goes when it is sent again, and what it failed of.
-ALTER TABLE dead_letters ADD COLUMN queue TEXT NOT NULL DEFAULT '';
-ALTER TABLE dead_letters ADD COLUMN kind TEXT NOT NULL DEFAULT '';
-ALTER TABLE dead_letters ADD COLUMN attributes BLOB NOT NULL DEFAULT x'';
-UPDATE dead_letters SET queue = 'function:' || function;
+-- Made anew: where a dead letter goes when it is sent again, and what it failed of. AUTOINCREMENT,
+-- since people name letters by their numbers.
+ALTER TABLE dead_letters RENAME TO old_dead_letters;
+CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    function TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    source TEXT NOT NULL,
+    event BLOB NOT NULL,
+    error BLOB NOT NULL,
+    attempts INTEGER NOT NULL,
+    queue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    attributes BLOB NOT NULL
+);
+INSERT INTO dead_letters SELECT id, at_ms, function, request_id, source, event, error, attempts,
+    'function:' || function, '', x'' FROM old_dead_letters;
+DROP TABLE old_dead_letters;
+CREATE INDEX dead_letters_of_function ON dead_letters (function, id);
 UPDATE queues SET messages = (SELECT count(*) FROM dead_letters),
     bytes = (SELECT coalesce(sum(length(event) + length(error)), 0) FROM dead_letters)
 WHERE id = 2;

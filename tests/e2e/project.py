@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
 import botocore.config
@@ -119,6 +119,14 @@ class Project:
             input=stdin,
             capture_output=True,
             env={**os.environ, "MICROFAAS_ENDPOINT_URL": self.url},
+        )
+
+    def popen(self, *arguments: str, output: BinaryIO) -> subprocess.Popen[bytes]:
+        """A command that goes on meanwhile."""
+        environment = {**os.environ, "MICROFAAS_ENDPOINT_URL": self.url}
+        command = [BIN / "microfaas", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.root, stdout=output, stderr=output, env=environment
         )
 
     def log(self, name: str) -> str:
