@@ -16,7 +16,7 @@ run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 
 test: check $(SETUP)
 	$(BIN)/python -m pytest tests/custom runtimes/conformance tests/contract tests/e2e \
-		tests/attacks -p no:cacheprovider
+		tests/faults tests/attacks -p no:cacheprovider
 
 check: packages $(VENV)/.ready $(LANGUAGES)
 	$(BIN)/ruff check .
