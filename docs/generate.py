@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -28,7 +29,14 @@ from microfaas.config.tables import (
 from microfaas.linux import seccomp
 from microfaas.triggers import table
 
-KINDS = {float: "number", int: "whole number", str: "text", bool: "true or false", Any: "any"}
+KINDS = {
+    float: "number",
+    int: "whole number",
+    str: "text",
+    bool: "true or false",
+    datetime: "date and time",
+    Any: "any",
+}
 INTRODUCTION = """\
 <!-- Made by docs/generate.py; edit the structs in microfaas/config and microfaas/triggers. -->
 

@@ -92,12 +92,8 @@ class Rules:
 
     async def open(self) -> None:
         """Go on with the schedules of rules."""
-        for rule in self._rules.values():
-            if rule.expression and rule.enabled:
-                batch = Batch()
-                followed = self._schedules.prepare(batch, self._plan(rule))
-                await self._store.commit(batch)
-                self._schedules.follow(followed)
+        rules = [rule for rule in self._rules.values() if rule.expression and rule.enabled]
+        await self._schedules.begin([self._plan(rule) for rule in rules])
 
     def all(self) -> list[Rule]:
         """Those of the API, in the order of their names."""

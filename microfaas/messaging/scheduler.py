@@ -76,12 +76,8 @@ class Scheduler:
 
     async def open(self) -> None:
         """Go on with those that are enabled."""
-        for timed in self._timed.values():
-            if timed.state == "ENABLED":
-                batch = Batch()
-                followed = self._schedules.prepare(batch, self._plan(timed))
-                await self._store.commit(batch)
-                self._schedules.follow(followed)
+        enabled = [timed for timed in self._timed.values() if timed.state == "ENABLED"]
+        await self._schedules.begin([self._plan(timed) for timed in enabled])
 
     def all(self) -> list[Timed]:
         """In the order of their names."""

@@ -149,6 +149,14 @@ class Schedules:
         self._followed[followed.plan.key] = followed
         self._wake.set()
 
+    async def begin(self, plans: Sequence[Plan]) -> None:
+        """Begin with schedules, or go on where they were left, by one commit for all."""
+        batch = Batch()
+        prepared = [self.prepare(batch, plan) for plan in plans]
+        await self._store.commit(batch)
+        for followed in prepared:
+            self.follow(followed)
+
     def leave(self, key: str) -> None:
         """Look after it no longer; how far it came is kept."""
         self._followed.pop(key, None)

@@ -26,16 +26,12 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     assert isinstance(settings, ScheduleSettings)
     if not settings.enabled:
         return
-    schedules = around.schedules
     plan = plan_of(trigger, settings, around.address)
-    batch = Batch()
-    followed = schedules.prepare(batch, plan)
-    await around.store.commit(batch)
-    schedules.follow(followed)
+    await around.schedules.begin([plan])
     try:
         await around.stopping.wait()
     finally:
-        schedules.leave(plan.key)
+        around.schedules.leave(plan.key)
 
 
 def plan_of(trigger: Trigger, settings: ScheduleSettings, address: Address) -> Plan:
