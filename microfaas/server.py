@@ -268,6 +268,7 @@ class _Server:
             root=self.config.root,
             address=self.config.address,
             store=durable.store,
+            queues=durable.queues,
             schedules=durable.schedules,
             streams=durable.streams,
             destinations=durable.destinations,
@@ -322,11 +323,13 @@ class _Server:
             if isinstance(trigger.settings, BucketSettings)
         ]
         mounts = [mount.source for function in config.functions for mount in function.mounts]
+        ends = [end for f in config.functions for end in (f.events.on_success, f.events.on_failure)]
+        records = [end.name for end in ends if end is not None and end.kind == "directory"]
         secrets = [secret.file for function in config.functions for secret in function.secrets]
         tls = config.tls.key if config.tls else None
         # The configuration itself has the other functions' environment in it.
         files = filter(None, (config.source, tls, *secrets))
-        return [config.data, *buckets, *mounts, *files]
+        return [config.data, *buckets, *mounts, *records, *files]
 
     def _serving(self, keys: int) -> Serving:
         return Serving(
