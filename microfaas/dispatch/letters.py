@@ -11,6 +11,7 @@ import msgspec
 
 from microfaas.dispatch.events import Events
 from microfaas.errors import InvalidRequest, QueueFull
+from microfaas.messaging import kept
 from microfaas.store import events
 from microfaas.store.dead import PAGE, Buried, DeadLetter, DeadLetters
 from microfaas.store.events import PREFIX, EventAttributes
@@ -113,13 +114,13 @@ class Letters:
             chosen.older_than_s is None
         ):
             raise InvalidRequest(
-                "which dead letters? name ids, function, error, older_than_s or all"
+                "cannot tell which dead letters: name ids, function, error, older_than_s or all"
             )
         if len(chosen.ids) > IDS_MAX:
             raise InvalidRequest(f"{len(chosen.ids)} ids are too many; at most {IDS_MAX}")
         if chosen.ids:
-            found = {buried.id: buried.id for buried in map(self.find, chosen.ids)}
-            for number in found:
+            # All must be there before anything happens.
+            for number in dict.fromkeys(self.find(name).id for name in chosen.ids):
                 yield [self.find(str(number))]
             return
         page: Sequence[Buried] = self._dead.heads(limit=1)
@@ -145,11 +146,13 @@ class Letters:
 
 def _again(letter: DeadLetter) -> Draft:
     """A letter as what it was before; an event tells from which letter it comes."""
+    if letter.queue.startswith(kept.PREFIX):
+        return kept.revived(letter.queue, letter.event, letter.attributes)
     if not letter.queue.startswith(PREFIX):
         return Draft(letter.queue, letter.event, letter.attributes)
-    kept = EventAttributes()
+    old = EventAttributes()
     if letter.attributes:
-        kept = events.decode_attributes(letter.attributes)
+        old = events.decode_attributes(letter.attributes)
     source = f"dead letter of {letter.request_id}"
-    fresh = msgspec.structs.replace(kept, source=source, refusals=0, history=[])
+    fresh = msgspec.structs.replace(old, source=source, refusals=0, history=[])
     return Draft(letter.queue, letter.event, events.encode_attributes(fresh))

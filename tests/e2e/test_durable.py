@@ -1,4 +1,4 @@
-"""Events that nobody waits for, as a user meets them: asked for, waited for, killed, found again."""
+"""Events that nobody waits for, as a user meets them: accepted, awaited, killed, run again."""
 
 from __future__ import annotations
 

@@ -110,12 +110,17 @@ def test_stopping_waits_for_what_runs_and_takes_nothing_new(loaded: Project) -> 
     assert not _own_groups(loaded)
 
 
-def test_stopping_first_runs_the_events_that_were_accepted(loaded: Project) -> None:
+def test_stopping_ends_what_runs_and_keeps_the_events_that_wait(loaded: Project) -> None:
     client = loaded.lambda_client()
-    for _ in range(6):
-        client.invoke(FunctionName="app", InvocationType="Event", Payload=b'{"s": 0.3}')
+    for _ in range(12):
+        client.invoke(FunctionName="app", InvocationType="Event", Payload=b'{"s": 0.5}')
+    until(lambda: _busy(loaded), "an event to run")
     assert loaded.stop() == 0
-    assert loaded.log("app").count("REPORT RequestId") == 1 + 6
+    ended = loaded.log("app").count("REPORT RequestId") - 1
+    assert 1 <= ended < 12
+    assert loaded.log("app").count("START RequestId") - 1 == ended
+    loaded.start()
+    until(lambda: loaded.log("app").count("REPORT RequestId") == 1 + 12, "the rest to run")
 
 
 def test_two_servers_do_not_share_a_data_directory(loaded: Project) -> None:

@@ -47,7 +47,7 @@ def script() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(script.body)
 
-        do_GET = do_POST
+        do_GET = do_DELETE = do_POST
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -136,6 +136,28 @@ def test_reads_what_is_served_and_the_health(script: Script) -> None:
     script.body = b'{"status": "ok"}'
     assert Client(script.url).health() == {"status": "ok"}
     assert script.line == "GET /_microfaas/v1/health"
+
+
+def test_asks_about_events(script: Script) -> None:
+    client, script.body = Client(script.url), b'{"a": 1}'
+    asked = {
+        "GET /_microfaas/v1/invocations": client.invocations,
+        "GET /_microfaas/v1/invocations?function=f&status=ok&limit=3": lambda: client.invocations(
+            "f", "ok", 3
+        ),
+        "GET /_microfaas/v1/invocations/a%2Fb?wait_s=2.5": lambda: client.invocation("a/b", 2.5),
+        "DELETE /_microfaas/v1/invocations/i": lambda: client.cancel("i"),
+        "GET /_microfaas/v1/dead?error=E&older_than_s=60": lambda: client.dead_letters(
+            error="E", older_than_s=60
+        ),
+        "GET /_microfaas/v1/dead/17": lambda: client.dead_letter("17"),
+        "POST /_microfaas/v1/dead/redrive": lambda: client.redrive(ids=["1"]),
+        "POST /_microfaas/v1/dead/purge": lambda: client.purge(all=True),
+    }
+    for line, ask in asked.items():
+        assert ask() == {"a": 1}
+        assert script.line == line
+    assert json.loads(script.payload) == {"all": True}
 
 
 def test_somebody_elses_answer_is_refused(script: Script) -> None:

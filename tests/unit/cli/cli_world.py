@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,8 +36,12 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
 
 
 class Served(SimpleNamespace):
-    """A server's answers, and the payload it got last."""
+    """A server's answers by the last but one word of the path, or by a function of the path; and
+    what it was asked last."""
 
     answers: dict[str, tuple[int, dict[str, str], bytes]]
+    answer: Callable[[str], tuple[int, dict[str, str], bytes]] | None
+    command: str
+    path: str
     payload: bytes
     asked: dict[str, str]

@@ -21,21 +21,26 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    served = Served(answers={}, payload=b"", asked={})
+    served = Served(answers={}, answer=None, payload=b"", asked={}, command="", path="")
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             served.payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             served.asked = {name.lower(): value for name, value in self.headers.items()}
             missing = (404, {"x-amzn-ErrorType": "ResourceNotFoundException"}, b'{"Message": "no"}')
-            status, headers, body = served.answers.get(self.path.split("/")[-2], missing)
+            served.command, served.path = self.command, self.path
+            status, headers, body = (
+                served.answer(self.path)
+                if served.answer
+                else served.answers.get(self.path.split("/")[-2], missing)
+            )
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST
+        do_GET = do_DELETE = do_POST
 
         def log_message(self, format: str, *args: object) -> None: ...
 

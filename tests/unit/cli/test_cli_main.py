@@ -105,4 +105,4 @@ class TestCompletion:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **words}
         environment["_MICROFAAS_COMPLETE"] = "bash_complete"
         done = subprocess.run(PROGRAM, env=environment, capture_output=True, text=True, check=False)
-        assert done.stdout.splitlines() == ["plain,invoke", "plain,init"]
+        assert done.stdout.splitlines() == ["plain,invoke", "plain,invocations", "plain,init"]
