@@ -68,17 +68,41 @@ class Gateway(BaseHTTPRequestHandler):
 def running():
     """Both, as long as the block lasts."""
     places = tomllib.loads(CONFIGURATION.read_text())["functions"]["Notification"]["environment"]
-    host, port = places["SMTP_ADDRESS"].rsplit(":", 1)
-    mail = Controller(Mailbox(), hostname=host, port=int(port))
-    sms_at = urlsplit(places["SMS_URL"])
-    with ThreadingHTTPServer((sms_at.hostname, sms_at.port), Gateway) as sms:
-        threading.Thread(target=sms.serve_forever, daemon=True).start()
-        mail.start()
+    with serving_mail(places["SMTP_ADDRESS"]), serving_sms(places["SMS_URL"]):
+        yield
+
+
+@contextlib.contextmanager
+def serving_mail(address):
+    host, port = address.rsplit(":", 1)
+    server = Controller(Mailbox(), hostname=host, port=int(port))
+    with refusal_named(address):
+        server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def serving_sms(url):
+    place = urlsplit(url)
+    with refusal_named(place.netloc):
+        server = ThreadingHTTPServer((place.hostname, place.port), Gateway)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield
         finally:
-            mail.stop()
-            sms.shutdown()
+            server.shutdown()
+
+
+@contextlib.contextmanager
+def refusal_named(address):
+    try:
+        yield
+    except OSError as error:
+        sys.exit(f"cannot listen at {address}, where Notification sends to: {error.strerror}")
 
 
 if __name__ == "__main__":
