@@ -107,6 +107,10 @@ class DeadLetters:
             count, size = counts["dead letters"]
             crowded = count > DEAD_MAX or size > DEAD_BYTES_MAX
             before_ms = now_ms - DEAD_DAYS * DAY_MS
+            oldest_ms = self._db.read("oldest_dead_letter", {})
+            # A disk that rests is not woken up for nothing.
+            if not crowded and (not oldest_ms or oldest_ms[0][0] >= before_ms):
+                return dropped
             row: Row = {"step": PRUNE_STEP, "before_ms": before_ms, "crowded": crowded}
             await self._db.write("forget_dead_letters", [row])
             if not crowded:

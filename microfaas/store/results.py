@@ -19,7 +19,7 @@ PAYLOAD_BYTES_MAX = 1 * MIB
 PRUNE_STEP = 5_000
 HISTORY_MAX = 100
 # How far back a status is looked for.
-SEEN_MAX = 20_000
+SEEN_MAX = 5_000
 
 DAY_MS = 86_400_000
 
@@ -73,7 +73,8 @@ class Results:
     def recent(self, function: str | None, limit: int, status: str | None = None) -> list[Result]:
         """The newest first, without what they returned; of a status, those of the newest SEEN_MAX
         that have it."""
-        params = {"function": function, "limit": limit, "status": status, "seen": SEEN_MAX}
+        seen = limit if status is None else SEEN_MAX
+        params = {"function": function, "limit": limit, "status": status, "seen": seen}
         return [Result(*row) for row in self._db.read("recent_results", params)]
 
     async def prune(self, now_ms: int) -> None:
@@ -83,6 +84,10 @@ class Results:
             count, size = counts["results"]
             crowded = count > RESULTS_MAX or size > RESULTS_BYTES_MAX
             before_ms = now_ms - RESULTS_DAYS * DAY_MS
+            oldest_ms = self._db.read("oldest_result", {})
+            # A disk that rests is not woken up for nothing.
+            if not crowded and (not oldest_ms or oldest_ms[0][0] >= before_ms):
+                return
             row: Row = {"step": PRUNE_STEP, "before_ms": before_ms, "crowded": crowded}
             await self._db.write("forget_results", [row])
             if not crowded:
