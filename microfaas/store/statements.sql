@@ -111,6 +111,10 @@ FROM dead_letters WHERE id = :id OR request_id = :request_id ORDER BY id DESC LI
 -- They were sent again, or are of no use.
 DELETE FROM dead_letters WHERE id IN (VALUES :rows);
 
+-- name: oldest_dead_letter
+-- When the oldest of them was given up.
+SELECT at_ms FROM dead_letters ORDER BY id LIMIT 1;
+
 -- name: forget_dead_letters
 -- The oldest go: what is too old, or a step of them.
 DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY id LIMIT :step)
@@ -242,6 +246,10 @@ ON CONFLICT (id) DO NOTHING;
 DELETE FROM results WHERE id IN (SELECT id FROM results ORDER BY id LIMIT :step)
 AND (finished_ms < :before_ms OR :crowded);
 
+-- name: oldest_result
+-- When the event that was accepted first ended.
+SELECT finished_ms FROM results ORDER BY id LIMIT 1;
+
 -- name: result
 -- How one event ended.
 SELECT id, request_id, function, qualifier, source, status,
@@ -253,11 +261,13 @@ FROM results WHERE id = :id;
 -- newest :seen are looked at, however few of them are of the status.
 SELECT id, request_id, function, qualifier, source, status,
        accepted_ms, finished_ms, attempts, history, x''
-FROM (
-    SELECT * FROM results WHERE :function IS NULL OR function = :function
-    ORDER BY id DESC LIMIT :seen
-)
-WHERE :status IS NULL OR status = :status ORDER BY id DESC LIMIT :limit;
+FROM results WHERE id IN (
+    SELECT id FROM (
+        SELECT id, status FROM results WHERE :function IS NULL OR function = :function
+        ORDER BY id DESC LIMIT :seen
+    )
+    WHERE :status IS NULL OR status = :status ORDER BY id DESC LIMIT :limit
+) ORDER BY id DESC;
 
 -- name: set_resource
 -- What was made through the API, or changed.
@@ -330,9 +340,9 @@ SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM
 WHERE queue = :queue AND group_id = :group_id ORDER BY id LIMIT :limit;
 
 -- name: any_messages
--- Those of a queue up to an id, leased, delayed or not.
+-- Those of a queue up to an id, leased, delayed or not, as they may be received.
 SELECT id, queue, due_ms, at_ms, uuid, attempts, group_id, attributes, body FROM messages
-WHERE queue = :queue AND id <= :last LIMIT :limit;
+WHERE queue = :queue AND id <= :last ORDER BY due_ms, id LIMIT :limit;
 
 -- name: count_unavailable
 -- How many nobody may take yet, and how many of these have been received.
