@@ -1,8 +1,8 @@
 """The ledger: which state of which file of a bucket has been handled.
 
-A row is written after the outcome is known. So a file is handled again only when the machine
-died between running and recording, and none is lost. A row goes with its file, and so the ledger
-is as long as the directories are full.
+A row is written in one commit with the event that the file gives rise to: so each state of a
+file is one event, whenever the machine dies. A row goes with its file, and so the ledger is as
+long as the directories are full.
 """
 
 from __future__ import annotations
