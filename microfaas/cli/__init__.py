@@ -25,6 +25,10 @@ COMMANDS = MappingProxyType(
     {
         "run": Row("run", "Serve the functions of a project."),
         "invoke": Row("invoke", "Run a function with an event and print its result."),
+        "invocations": Row("invocations", "List the events that wait, run and have ended."),
+        "result": Row("result", "Print what became of an event, or wait for it."),
+        "cancel": Row("cancel", "Have an event not run, or no longer."),
+        "dead": Row("dead", "Look at the events that were given up on, and send them again."),
         "list": Row("listing", "List the functions that are served, and their instances."),
         "schedules": Row("schedules", "List the schedules, with their last and next times."),
         "queue": Row("queue", "Send messages to queues, look into them, send dead ones again."),
