@@ -130,6 +130,10 @@ class Client:
             raise AnswerLost(f"cannot understand the answer of {self.url}: is it microfaas?")
         return table
 
+    def messages(self, queue: str, limit: int) -> dict[str, Any]:
+        """What is in a queue, without receiving it."""
+        return self._get(f"/queues/{quote(queue, safe='')}/messages?limit={limit}")
+
     def health(self) -> dict[str, Any]:
         """Whether all is well."""
         return self._get("/health")
@@ -268,7 +272,8 @@ def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> Client
     table = _table(body) or {}
     message = table.get("message") or table.get("Message") or http.client.responses.get(status, "")
     # Some services append a colon and a URL to the name.
-    kind = headers.get("x-amzn-ErrorType", "").partition(":")[0] or "UnknownError"
+    named = headers.get("x-amzn-ErrorType", "") or str(table.get("__type", ""))
+    kind = named.rpartition("#")[2].partition(":")[0] or "UnknownError"
     after = headers.get("Retry-After", "")
     return ClientError(kind, str(message), status, int(after[:9]) if after.isdecimal() else None)
 

@@ -31,6 +31,7 @@ from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.gateway.invocations_api import InvocationsApi
+from microfaas.gateway.queues_api import QueuesApi
 from microfaas.invoke import Invoker
 from microfaas.messaging import streams
 from microfaas.messaging.moves import Moves
@@ -118,6 +119,7 @@ class Durable:
         self.invocations = InvocationsApi(
             History(self.store, self.events, self.results),
             Letters(self.store, self.dead, self.events),
+            QueuesApi(self.queues).operations,
         )
 
     async def open(self) -> None:

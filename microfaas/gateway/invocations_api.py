@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -44,7 +44,10 @@ class Operation(NamedTuple):
 class InvocationsApi:
     """Makes replies of what the history and the letters say."""
 
-    def __init__(self, history: History, letters: Letters) -> None:
+    def __init__(
+        self, history: History, letters: Letters, more: Sequence[Operation] = ()
+    ) -> None:
+        """`more` are rows that others answer."""
         self._history = history
         self._letters = letters
         self.operations = (
@@ -55,6 +58,7 @@ class InvocationsApi:
             Operation("GET", "/dead/{id}", "GetDeadLetter", "read", self._letter),
             Operation("POST", "/dead/redrive", "RedriveDeadLetters", "admin", self._redrive),
             Operation("POST", "/dead/purge", "PurgeDeadLetters", "admin", self._purge),
+            *more,
         )
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from microfaas.config.queues import is_fifo
 from microfaas.payloads.sqs import MessageAttributes
 from microfaas.store.messages import Draft, Message
 
@@ -124,6 +125,12 @@ class Received(NamedTuple):
 def sequence_number(number: int) -> str:
     """Of a FIFO queue: as many digits as AWS's, so that they compare as text too."""
     return f"{number:020d}"
+
+
+def revived(queue: str, body: bytes, attributes: bytes) -> Draft:
+    """The draft of a dead letter that goes back to where it was, by the store's name of that."""
+    group = (decode_kept(attributes).group or queue) if is_fifo(queue) else None
+    return Draft(queue, body, attributes, group=group)
 
 
 def transferred(message: Message, to: str, origin: str, grouped: bool) -> Draft:

@@ -198,6 +198,12 @@ class Queues:
         """What is sent from now on has greater ids."""
         return self._queued.last_id()
 
+    def look(self, name: str, limit: int) -> list[tuple[Message, str]]:
+        """What is in a queue and why it may not be received, in the order in which it may be."""
+        queue, now_ms = self.directory.get(name), self._store.now_ms()
+        found = self._queued.any(queue.number, self.last_id(), limit)
+        return [(message, _state(message, now_ms)) for message in found]
+
     def peek(self, name: str, limit: int) -> list[Message]:
         """What would be received next, without receiving it."""
         return self.receiving.choose(self.directory.get(name), limit)
@@ -324,12 +330,11 @@ class Queues:
         batch.also("bury", letters)
         return batch
 
-    def again(self, queue: str, body: bytes, attributes: bytes) -> Draft:
-        """The draft of a dead letter that goes back to where it was."""
-        target = self.directory.get(queue.removeprefix(PREFIX))
-        kept = decode_kept(attributes)
-        group = (kept.group or target.name) if target.fifo else None
-        return Draft(PREFIX + target.name, body, attributes, group=group)
+
+def _state(message: Message, now_ms: int) -> str:
+    if message.due_ms <= now_ms:
+        return "ready"
+    return "in flight" if message.attempts else "delayed"
 
 
 def invalid_handle(handle: str, reason: str) -> ServiceError:

@@ -11,15 +11,17 @@ from types import MappingProxyType
 import msgspec
 
 from microfaas.config import Config, Trigger
+from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.schedules import EventSettings, ScheduleSettings
 from microfaas.config.streams import StreamSettings
-from microfaas.triggers import bucket, event, schedule, stream, tailing, topic
+from microfaas.triggers import bucket, event, queue, schedule, stream, tailing, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
     {
         "bucket": TriggerKind(bucket.BucketSettings, bucket.run),
         "event": TriggerKind(EventSettings, event.run),
+        "queue": TriggerKind(QueueSettings, queue.run),
         "schedule": TriggerKind(ScheduleSettings, schedule.run),
         "stream": TriggerKind(StreamSettings, stream.run),
         "topic": TriggerKind(topic.TopicSettings, topic.run),

@@ -147,7 +147,7 @@ def test_what_goes_wrong_has_awss_names(project: Project, taken: Taken) -> None:
     assert missing.value.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue"
     with pytest.raises(client.exceptions.ReceiptHandleIsInvalid):
         client.delete_message(QueueUrl=queue, ReceiptHandle="handle")
-    with pytest.raises(client.exceptions.UnsupportedOperation, match="microfaas.toml"):
+    with pytest.raises(client.exceptions.UnsupportedOperation, match=r"microfaas\.toml"):
         client.delete_queue(QueueUrl=queue)
     with pytest.raises(client.exceptions.EmptyBatchRequest):
         client.send_message_batch(QueueUrl=queue, Entries=[])
@@ -314,3 +314,33 @@ def test_a_function_may_not_run_longer_than_its_messages_are_hidden(project: Pro
         AssertionError, match=r"queues\.q\.visibility_timeout_s: must be at least 6"
     ):
         project.start()
+
+
+def command(project: Project, *arguments: str) -> str:
+    done = project.cli("queue", *arguments, "--endpoint-url", project.url)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def test_the_command_line_sends_looks_and_clears_up(project: Project, taken: Taken) -> None:
+    serve(project)
+    sent = command(project, "send", "orders", "-d", "hello", "--attribute", "n:Number=3").strip()
+    command(project, "send", "ordered.fifo", "-d", "first", "--group", "g", "--dedup", "1")
+    command(project, "send", "orders", "-d", "late", "--delay", "600")
+    shown = json.loads(command(project, "peek", "orders", "--json"))["messages"]
+    assert (shown[0]["id"], shown[0]["state"]) == (sent, "ready")
+    assert [one["body"] for one in shown] == ["hello", "late"]
+    assert shown[0]["message_attributes"] == {"n": {"type": "Number", "value": "3"}}
+    rows = [line.split() for line in command(project, "stats").splitlines()]
+    assert ["orders", "1", "0", "1", "failed"] in rows
+    command(project, "purge", "orders")
+    assert ["orders", "0", "0", "0", "failed"] in [
+        line.split() for line in command(project, "stats", "orders").splitlines()
+    ]
+    command(project, "send", "failed", "-d", "again")
+    command(project, "redrive", "failed", "--to", "orders")
+    shown = json.loads(command(project, "peek", "orders", "--json"))["messages"]
+    assert [one["body"] for one in shown] == ["again"]
+    missing = project.cli("queue", "peek", "none", "--endpoint-url", project.url)
+    assert missing.returncode == 100
+    assert b"none" in missing.stderr

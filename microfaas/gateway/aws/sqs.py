@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import sqs_attributes as attributes_of
+from microfaas.gateway.aws import sqs_messages as forms
 from microfaas.gateway.aws.service import Caller, Params, Service
 from microfaas.messaging.directory import Queue
-from microfaas.messaging.kept import Received, sequence_number
 from microfaas.messaging.moves import RATE_MAX, Move, Moves
 from microfaas.messaging.queues import (
     RECEIVE_WAIT_S_MAX,
@@ -20,14 +19,12 @@ from microfaas.messaging.queues import (
     Change,
     Queues,
 )
-from microfaas.messaging.sending import Outgoing, Sent, size_of
+from microfaas.messaging.sending import size_of
 from microfaas.model import MIB
 from microfaas.payloads import sqs
 
-BATCH_MAX = 10
 PAGE = 1000
 TAGS_MAX = 50
-_ENTRY_ID = re.compile(r"[a-zA-Z0-9_-]{1,80}")
 Results = list[tuple[str, ServiceError | dict[str, Any]]]
 
 
@@ -118,32 +115,32 @@ class SqsApi:
         return {}
 
     async def _send(self, caller: Caller, params: Params) -> Params:
-        outgoing = _outgoing(caller, params)
+        outgoing = forms.outgoing(caller, params)
         (sent,) = await self._queues.send(self._queue(params).name, [outgoing])
         if isinstance(sent, ServiceError):
             raise sent
-        return _sent(self._queue(params), outgoing, sent, params)
+        return forms.sent(self._queue(params), outgoing, sent, params)
 
     async def _send_batch(self, caller: Caller, params: Params) -> Params:
-        queue, entries = self._queue(params), _entries(params)
-        outgoing = [_outgoing(caller, entry) for entry in entries]
+        queue, entries = self._queue(params), forms.entries(params)
+        outgoing = [forms.outgoing(caller, entry) for entry in entries]
         size = sum(map(size_of, outgoing))
         if size > MIB:
             text = f"Batch requests cannot be longer than {MIB} bytes. You have sent {size} bytes."
             raise ServiceError("BatchRequestTooLong", text)
         results = await self._queues.send(queue.name, outgoing)
         rows = zip(entries, outgoing, results, strict=True)
-        return _batched(
+        return forms.batched(
             (
                 entry["Id"],
-                one if isinstance(one, ServiceError) else _sent(queue, message, one, entry),
+                one if isinstance(one, ServiceError) else forms.sent(queue, message, one, entry),
             )
             for entry, message, one in rows
         )
 
     async def _receive(self, _: Caller, params: Params) -> Params:
         queue = self._queue(params)
-        count = _ranged(params, "MaxNumberOfMessages", 1, BATCH_MAX)
+        count = _ranged(params, "MaxNumberOfMessages", 1, forms.BATCH_MAX)
         visibility_s = _ranged(params, "VisibilityTimeout", 0, VISIBILITY_S_MAX)
         wait_s = _ranged(params, "WaitTimeSeconds", 0, RECEIVE_WAIT_S_MAX)
         received = await self._queues.receive(
@@ -154,7 +151,7 @@ class SqsApi:
             *params.get("MessageSystemAttributeNames", []),
         ]
         names = params.get("MessageAttributeNames", [])
-        return {"Messages": [_message(one, system, names) for one in received] or None}
+        return {"Messages": [forms.message(one, system, names) for one in received] or None}
 
     async def _delete_message(self, _: Caller, params: Params) -> Params:
         return await self._settle_one(params, "remove")
@@ -170,11 +167,11 @@ class SqsApi:
         return {}
 
     async def _delete_batch(self, _: Caller, params: Params) -> Params:
-        entries = _entries(params)
+        entries = forms.entries(params)
         return await self._settle_batch(params, [(entry, "remove") for entry in entries], {})
 
     async def _change_batch(self, _: Caller, params: Params) -> Params:
-        entries = _entries(params)
+        entries = forms.entries(params)
         good: list[tuple[Params, Change]] = []
         wrong: dict[str, ServiceError] = {}
         for entry in entries:
@@ -196,7 +193,7 @@ class SqsApi:
         rows: Results = list(wrong.items())
         for (entry, _), error in zip(changes, errors, strict=True):
             rows.append((entry["Id"], {} if error is None else error))
-        return _batched(rows)
+        return forms.batched(rows)
 
     async def _purge(self, _: Caller, params: Params) -> Params:
         await self._queues.purge(self._queue(params).name)
@@ -222,7 +219,7 @@ class SqsApi:
         return {"TaskHandle": (await self._moves.start(source, target, rate)).id}
 
     async def _list_moves(self, _: Caller, params: Params) -> Params:
-        count = _ranged(params, "MaxResults", 1, BATCH_MAX) or 1
+        count = _ranged(params, "MaxResults", 1, forms.BATCH_MAX) or 1
         source = attributes_of.name_of(params["SourceArn"])
         self._queues.directory.get(source)
         return {"Results": [self._told(move) for move in self._moves.of(source)[:count]]}
@@ -290,114 +287,6 @@ def _visibility(params: Params) -> int:
         text = "The request must contain the parameter VisibilityTimeout."
         raise ServiceError("MissingParameter", text)
     return value
-
-
-def _outgoing(caller: Caller, params: Params) -> Outgoing:
-    system = _attribute_values(params.get("MessageSystemAttributes", {}))
-    for name in system.keys() - {"AWSTraceHeader"}:
-        text = f"Message system attribute name '{name}' is invalid."
-        raise ServiceError("InvalidParameterValue", text)
-    return Outgoing(
-        body=params["MessageBody"],
-        attributes=_attribute_values(params.get("MessageAttributes", {})),
-        delay_s=params.get("DelaySeconds"),
-        group=params.get("MessageGroupId"),
-        deduplication_id=params.get("MessageDeduplicationId"),
-        trace=str(system.get("AWSTraceHeader", ("", ""))[1]),
-        sender=caller.key_id or "anonymous",
-    )
-
-
-def _attribute_values(given: Mapping[str, Params]) -> dict[str, tuple[str, str | bytes]]:
-    values: dict[str, tuple[str, str | bytes]] = {}
-    for name, one in given.items():
-        binary: bytes | None = one.get("BinaryValue")
-        values[name] = one["DataType"], one.get("StringValue", "") if binary is None else binary
-    return values
-
-
-def _sent(queue: Queue, message: Outgoing, sent: Sent, params: Params) -> Params:
-    result: Params = {
-        "MessageId": sent.id,
-        "MD5OfMessageBody": sqs.md5_of(message.body.encode()),
-    }
-    if message.attributes:
-        result["MD5OfMessageAttributes"] = sqs.md5_of_attributes(message.attributes)
-    if system := params.get("MessageSystemAttributes"):
-        result["MD5OfMessageSystemAttributes"] = sqs.md5_of_attributes(_attribute_values(system))
-    if queue.fifo:
-        result["SequenceNumber"] = sequence_number(sent.number)
-    return result
-
-
-def _message(one: Received, system: Sequence[str], names: Sequence[str]) -> Params:
-    told = one.system()
-    attributes = {k: v for k, v in one.attributes.items() if _is_wanted(k, names)}
-    result: Params = {
-        "MessageId": one.id,
-        "ReceiptHandle": one.handle,
-        "Body": one.message.body.decode(),
-        "MD5OfBody": sqs.md5_of(one.message.body),
-    }
-    if found := {k: v for k, v in told.items() if "All" in system or k in system}:
-        result["Attributes"] = found
-    if attributes:
-        result["MD5OfMessageAttributes"] = sqs.md5_of_attributes(attributes)
-        result["MessageAttributes"] = {
-            name: {
-                "DataType": kind,
-                "StringValue" if isinstance(value, str) else "BinaryValue": value,
-            }
-            for name, (kind, value) in attributes.items()
-        }
-    return result
-
-
-def _is_wanted(name: str, patterns: Sequence[str]) -> bool:
-    return any(
-        pattern in ("All", name)
-        or (pattern.endswith(".*") and name.startswith(pattern.removesuffix(".*")))
-        for pattern in patterns
-    )
-
-
-def _entries(params: Params) -> list[Params]:
-    """A batch's entries, whose ids tell them apart. Raises ServiceError."""
-    entries: list[Params] = params["Entries"]
-    if not entries:
-        text = "There should be at least one entry in the request."
-        raise ServiceError("EmptyBatchRequest", text)
-    if len(entries) > BATCH_MAX:
-        text = f"Maximum number of entries per request are {BATCH_MAX}. "
-        text += f"You have sent {len(entries)}."
-        raise ServiceError("TooManyEntriesInBatchRequest", text)
-    ids = [entry["Id"] for entry in entries]
-    for each in ids:
-        if not _ENTRY_ID.fullmatch(each):
-            text = "A batch entry id can only contain alphanumeric characters, hyphens and "
-            text += "underscores. It can be at most 80 letters long."
-            raise ServiceError("InvalidBatchEntryId", text)
-        if ids.count(each) > 1:
-            raise ServiceError("BatchEntryIdsNotDistinct", f"Id {each} repeated.")
-    return entries
-
-
-def _batched(rows: Iterable[tuple[str, ServiceError | Params]]) -> Params:
-    good: list[Params] = []
-    failed: list[Params] = []
-    for number, one in rows:
-        if isinstance(one, ServiceError):
-            failed.append(
-                {
-                    "Id": number,
-                    "SenderFault": one.sender,
-                    "Code": one.kind,
-                    "Message": str(one),
-                }
-            )
-        else:
-            good.append({"Id": number, **one})
-    return {"Successful": good or None, "Failed": failed or None}
 
 
 def _paged(names: Sequence[str], params: Params) -> tuple[Sequence[str], str | None]:

@@ -11,6 +11,7 @@ from queue_world import opened, tables
 from microfaas.config.queues import QueueTable
 from microfaas.errors import QueueFull, ServiceError
 from microfaas.messaging.directory import Definition
+from microfaas.messaging.kept import revived
 from microfaas.messaging.sending import Outgoing, Sent
 
 PLAIN = tables(q=QueueTable(), dlq=QueueTable())
@@ -202,7 +203,7 @@ async def test_what_is_too_old_becomes_a_dead_letter(
             (b"older", "RetentionExpired", "q"),
         ]
         letter = world.dead.page()[0].letter
-        await world.store.put(world.queues.again(letter.queue, letter.event, letter.attributes))
+        await world.store.put(revived(letter.queue, letter.event, letter.attributes))
         assert world.queues.count("q") == (1, (0, 0))
 
 

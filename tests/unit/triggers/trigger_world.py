@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
 from microfaas.config import Trigger
-from microfaas.messaging.schedules import Schedules
 from microfaas.model import Address
 from microfaas.store import events
 from microfaas.store.db import Database
@@ -81,15 +80,16 @@ class World:
         """The trigger at work; leaving stops it as the server would."""
         stopping = asyncio.Event()
         self.store.listen(QUEUE, self._told)
-        around = Surroundings(
-            root=str(self.folder),
-            address=Address(),
-            store=self.store,
-            schedules=Schedules(self.db, self.store),
-            ledger=self.ledger,
-            watcher=self.watcher,
-            stopping=stopping,
-        )
+        given: dict[str, Any] = {
+            "root": str(self.folder),
+            "address": Address(),
+            "store": self.store,
+            "ledger": self.ledger,
+            "watcher": self.watcher,
+            "stopping": stopping,
+        }
+        # What other kinds of triggers work with, buckets do not ask for.
+        around = Surroundings(**{f.name: given.get(f.name) for f in fields(Surroundings)})  # type: ignore[arg-type]
         trigger = Trigger("f", "bucket", BucketSettings(**{"path": "inbox", **settings}))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(table.run(trigger, around))
