@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from microfaas import strict
+from microfaas.config.events import check_destinations
 from microfaas.config.functions import (
     NAME_PATTERN,
     Trigger,
@@ -153,6 +154,7 @@ def parse(
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
     check_visibility(rows, triggers, queues, problems)
     check_names(triggers, problems)
+    check_destinations(made, problems)
     subscriptions = check_topics(settings.topics, problems)
     streams = settled(settings.streams, root)
     check_streams(streams, readers(triggers), problems)

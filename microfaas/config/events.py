@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from microfaas import strict
 from microfaas.config.reach import absolute
 from microfaas.config.tables import FunctionTable
 from microfaas.errors import Problem
-from microfaas.model import MIB, Destination, EventSettings
+from microfaas.model import MIB, Destination, EventSettings, Function
 
 _NAMED = ("function", "queue", "topic")
 _KNOWN = "function:NAME, queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
@@ -31,6 +32,17 @@ def event_settings(
         on_failure=_destination(f"{where}.on_failure", row.on_failure, root, problems),
         dead_letter=dead_letter,
     )
+
+
+def check_destinations(functions: Sequence[Function], problems: list[Problem]) -> None:
+    """Functions are those of the file; queues and topics may be made at any time."""
+    names = {function.name for function in functions}
+    for function in functions:
+        for key in ("on_success", "on_failure"):
+            to: Destination | None = getattr(function.events, key)
+            if to is not None and to.kind == "function" and to.name not in names:
+                where = strict.join(strict.join("functions", function.name), key)
+                problems.append(Problem(where, f"there is no function {to.name}"))
 
 
 def _destination(

@@ -251,6 +251,10 @@ class TestDestinations:
             [told] = faults(tmp_path, f'[functions.f]\n{key} = "{text}"')
             assert told == f"functions.f.{key}: {KNOWN}, not '{text}'"
 
+    def test_a_function_has_to_be_there(self, tmp_path: Path) -> None:
+        text = '[functions.f]\non_success = "function:g"\non_failure = "function:f"'
+        assert faults(tmp_path, text) == ["functions.f.on_success: there is no function g"]
+
     @pytest.mark.parametrize("text", ["function:f", "http://h/", "directory:x"])
     def test_a_dead_letter_goes_to_queues_and_topics(self, tmp_path: Path, text: str) -> None:
         told = faults(tmp_path, f'[functions.f]\ndead_letter = "{text}"')
