@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 
 from microfaas import subscribed
 from microfaas.config import Config
@@ -25,13 +26,15 @@ from microfaas.dispatch.outbox import Outbox
 from microfaas.dispatch.subscribers import Subscribers
 from microfaas.errors import MachineError
 from microfaas.gateway.aws.events import EventsApi
-from microfaas.gateway.aws.scheduler import SchedulerApi
 from microfaas.gateway.aws.kinesis import KinesisApi
+from microfaas.gateway.aws.scheduler import SchedulerApi
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.gateway.invocations_api import InvocationsApi
 from microfaas.gateway.queues_api import QueuesApi
+from microfaas.gateway.reply import Reply
+from microfaas.gateway.schedule_list import ScheduleList
 from microfaas.invoke import Invoker
 from microfaas.messaging import streams
 from microfaas.messaging.moves import Moves
@@ -89,7 +92,9 @@ class Durable:
         self.topics = Topics(
             self.store,
             self.resources,
-            Subscriptions(self.store, self.resources, subscribed.subscriptions(config, config.queues)),
+            Subscriptions(
+                self.store, self.resources, subscribed.subscriptions(config, config.queues)
+            ),
             Signer(os.path.join(config.data, signing.FILE_NAME)),
             config.address,
             url,
@@ -127,9 +132,7 @@ class Durable:
         await self.store.open()
         await self.streams.open()
         await self.topics.open()
-        await self.schedules.discard(
-            schedule.gone(self.schedules.keys(), self._config.triggers)
-        )
+        await self.schedules.discard(schedule.gone(self.schedules.keys(), self._config.triggers))
         await self.rules.open()
         await self.scheduler.open()
 
@@ -155,6 +158,10 @@ class Durable:
         timed = SchedulerApi(self.scheduler)
         kinesis = KinesisApi(self.streams)
         return Services([api.service() for api in (sqs, sns, kinesis, buses, timed)])
+
+    def lists(self) -> dict[str, Callable[[str], Reply]]:
+        """What the gateway lists beside functions."""
+        return {"schedules": ScheduleList(self.schedules).reply}
 
     def hurry(self) -> None:
         """Let nobody wait for messages any more: the gateway is to close."""

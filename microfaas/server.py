@@ -27,7 +27,6 @@ from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
-from microfaas.gateway.schedule_list import ScheduleList
 from microfaas.gateway.tls import Certificate
 from microfaas.invoke import Invoker
 from microfaas.linux import ground, process
@@ -213,7 +212,7 @@ class _Server:
                 requests=config.requests,
                 services=durable.services(),
                 certificate=durable.topics.certificate,
-                lists={"schedules": ScheduleList(durable.schedules).reply},
+                lists=durable.lists(),
             )
             stack.push_async_callback(durable.close)
             durable.serve()
@@ -222,9 +221,7 @@ class _Server:
             stack.callback(durable.hurry)
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
-            await stack.enter_async_context(
-                self._triggers(Ledger(database), durable, watcher)
-            )
+            await stack.enter_async_context(self._triggers(Ledger(database), durable, watcher))
             announce(self._serving(len(ring)))
             for version in versions:
                 tasks.create_task(self._keep(version, deployer, watcher))
