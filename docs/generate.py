@@ -22,6 +22,7 @@ from microfaas.config.tables import (
     FunctionTable,
     MountTable,
     PricesTable,
+    QueueTable,
     RequestsTable,
     SecretTable,
     TlsTable,
@@ -91,6 +92,7 @@ def page() -> str:
         section("`[tls]`", TlsTable),
         section("`[requests]`", RequestsTable),
         section("`[prices]`", PricesTable),
+        section("`[queues.NAME]`", QueueTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),
