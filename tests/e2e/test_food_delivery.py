@@ -30,7 +30,7 @@ from tests.e2e.test_examples import copy_example
 ORDERS = 1000
 CLIENTS = 8
 KILLS = 5
-SETTLED_S_MAX = 90.0
+SETTLED_S_MAX = 120.0
 CARDS = {
     "confirmed": "4242 4242 4242 4242",
     "declined": "4000 0000 0000 0002",
@@ -207,6 +207,7 @@ def test_a_thousand_orders_end_as_they_should_whatever_dies(
 
 def _is_settled(world: World, clients: Clients, sqs: Any) -> bool:
     """Whether nothing more will happen: no order waits, and what was charged is told and booked."""
+    time.sleep(0.25)  # to look is work, too
     if any(_counts(sqs, "orders").values()):
         return False
     receipts = world.files("receipts")
@@ -284,11 +285,7 @@ def _received(sqs: Any, name: str) -> list[Any]:
 
 
 def _waiting(project: Project) -> dict[str, int]:
-    """What is in the store, by queue."""
-    path = next(project.data.glob("*.db"))
-    with sqlite3.connect(path) as database:
-        rows = database.execute(
-            "SELECT name, count(*) FROM messages JOIN queues ON queues.id = messages.queue "
-            "GROUP BY name"
-        )
-        return dict(rows.fetchall())
+    """What the store still has, dead letters too, by queue."""
+    with sqlite3.connect(project.data / "microfaas.db") as database:
+        rows = database.execute("SELECT name, messages FROM queues WHERE messages > 0")
+        return {name: number for name, number in rows if name != "results"}

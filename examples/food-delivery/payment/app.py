@@ -20,29 +20,34 @@ sns = boto3.client("sns")
 
 
 def handler(event, context):
-    failed = [record["messageId"] for record in event["Records"] if not succeeds(record)]
+    news, failed = [], []
+    for record in event["Records"]:
+        try:
+            news.append(settle(record))
+        except Exception as error:
+            # Whatever it was: it is to delay no other order of the batch.
+            print(f"message {record['messageId']}: {type(error).__name__}: {error}")
+            failed.append(record["messageId"])
+    failed += publish(news)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
-def succeeds(record):
-    """Whether the order is paid or declined; whatever goes wrong is to delay no other one."""
-    try:
-        order = json.loads(record["body"])
-        settle(order, int(record["attributes"]["ApproximateReceiveCount"]))
-        return True
-    except Exception as error:
-        print(f"message {record['messageId']}: {type(error).__name__}: {error}")
-        return False
-
-
-def settle(order, attempt):
+def settle(record):
+    """Charge an order; what is to be published of it, under its message's id."""
+    order = json.loads(record["body"])
+    attempt = int(record["attributes"]["ApproximateReceiveCount"])
     answer = cards.charge(order["order_id"], attempt, order["card"], order["total_cents"])
     status = "confirmed" if answer["approved"] else "declined"
     print(f"order {order['order_id']}: {status} at attempt {attempt}")
     if status == "confirmed":
         write_receipt(order)
-    # Last, for then nothing is left to be done when it is known.
-    publish(order, status, answer["reason"])
+    told = ("order_id", "accepted_at", "customer", "email", "phone", "total_cents")
+    message = {key: order[key] for key in told} | {"reason": answer["reason"]}
+    return {
+        "Id": record["messageId"],
+        "Message": json.dumps(message),
+        "MessageAttributes": {"status": {"DataType": "String", "StringValue": status}},
+    }
 
 
 def write_receipt(order):
@@ -53,14 +58,12 @@ def write_receipt(order):
         files.write(path, json.dumps(receipt, indent=2) + "\n")
 
 
-def publish(order, status, reason):
-    told = ("order_id", "accepted_at", "customer", "email", "phone", "total_cents")
-    message = {key: order[key] for key in told} | {"reason": reason}
-    sns.publish(
-        TopicArn=topic_arn(),
-        Message=json.dumps(message),
-        MessageAttributes={"status": {"DataType": "String", "StringValue": status}},
-    )
+def publish(news):
+    """Last, for then nothing is left to be done when it is known; gives what was refused."""
+    if not news:
+        return []
+    reply = sns.publish_batch(TopicArn=topic_arn(), PublishBatchRequestEntries=news)
+    return [entry["Id"] for entry in reply["Failed"]]
 
 
 @functools.cache
