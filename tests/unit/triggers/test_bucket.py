@@ -400,7 +400,7 @@ async def test_event_and_record_are_one_commit(
     submit = world.db.submit
 
     def look() -> None:
-        found = world.db.read("newest_messages", {"queue": 16, "limit": 9, "before": 1 << 62})
+        found = world.store.newest(QUEUE, 9)
         seen.add((bool(found), world.ledger.find("f:inbox", "a") is not None))
 
     def watched(writes: Any) -> asyncio.Future[None]:
