@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Sequence
 
@@ -85,12 +86,15 @@ class Feed:
         self._queues = around.queues
         self._filters = compile_filters(settings.filters, "body")
         self._arn = sqs.arn(around.address, settings.queue)
+        # How long a call may take.
+        self._call_s = 0
         self._refusals = 0
         self._complaint = ""
 
     async def run(self) -> None:
         """Until the server stops; what was begun then ends."""
         limits = self._around.invoker.check(self._function, "").function.limits
+        self._call_s = math.ceil(limits.timeout_s)
         slots = asyncio.Semaphore(self._settings.concurrency or limits.concurrency_max)
         async with asyncio.TaskGroup() as group:
             stop = group.create_task(self._stop())
@@ -129,8 +133,9 @@ class Feed:
         name = self._settings.queue
         try:
             queue = self._queues.directory.get(name)
-            # Those that came first are hidden while the others are waited for.
-            hidden_s = queue.settings.visibility_timeout_s + self._settings.window_s
+            # None comes back while others are waited for, nor while the function may be at it.
+            hidden_s = max(queue.settings.visibility_timeout_s, self._call_s)
+            hidden_s += self._settings.window_s
             received = await self._queues.receive(
                 name,
                 count,

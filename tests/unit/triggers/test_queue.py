@@ -217,6 +217,20 @@ async def test_a_group_is_in_one_call_at_once(tmp_path: Path) -> None:
         assert in_order == [f"a{n}" for n in range(6)]
 
 
+async def test_messages_are_hidden_while_the_function_may_be_at_them(tmp_path: Path) -> None:
+    declared = tables(q=QueueTable(visibility_timeout_s=0))
+    async with opened(tmp_path, declared) as world:
+        await world.send("q", "a")
+        function = Called(gate=asyncio.Event())
+        assert function.gate is not None
+        async with fed(world, function):
+            await until(lambda: function.running == 1)
+            assert await world.queues.receive("q") == []
+            function.gate.set()
+            await until(lambda: left(world) == 0)
+        assert function.bodies == [["a"]]
+
+
 async def test_stopping_takes_nothing_new_and_lets_what_runs_end(tmp_path: Path) -> None:
     async with opened(tmp_path, DECLARED) as world:
         await world.send("q", "a")
