@@ -121,11 +121,13 @@ class Receiving:
 
     def old(self, queue: Queue, limit: int) -> list[int]:
         """Ids of what nobody has received for so long that nobody is to any more."""
-        before_ms = self._wall_ms() - queue.settings.retention_s * 1000
+        # Of two clocks the one that says less: to set one ends no message's time.
+        now_ms = min(self._wall_ms(), self._store.now_ms())
+        before_ms = now_ms - queue.settings.retention_s * 1000
         return self._queued.old(queue.number, self._store.now_ms(), before_ms, limit)
 
     def is_old(self, queue: Queue, message: Message) -> bool:
-        return message.at_ms < self._wall_ms() - queue.settings.retention_s * 1000
+        return self._store.age_s(message) > queue.settings.retention_s
 
     def _lease(self, message: Message, visibility_s: int, batch: Batch) -> Received:
         kept = decode_kept(message.attributes)

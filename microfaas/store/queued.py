@@ -103,4 +103,6 @@ class Queued:
     async def forget_duplicates(self, now_ms: int) -> None:
         """A step of those whose time is over."""
         row = {"now_ms": now_ms, "step": FORGET_STEP}
-        await self._db.write("forget_deduplications", [row])
+        # A disk that rests is not woken up for nothing.
+        if self._db.read("old_deduplication", {"now_ms": now_ms}):
+            await self._db.write("forget_deduplications", [row])

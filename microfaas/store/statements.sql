@@ -359,6 +359,10 @@ WHERE queue = :queue AND deduplication_id = :deduplication_id AND until_ms > :no
 -- Nothing else is to be taken under these ids for a while.
 INSERT OR REPLACE INTO deduplications (queue, deduplication_id, until_ms, uuid) VALUES :rows;
 
+-- name: old_deduplication
+-- One whose time is over.
+SELECT 1 FROM deduplications WHERE until_ms <= :now_ms LIMIT 1;
+
 -- name: forget_deduplications
 -- A step of those whose time is over.
 DELETE FROM deduplications WHERE (queue, deduplication_id) IN (
