@@ -8,14 +8,13 @@ filled up again is not continued in its middle.
 After a rotation by renaming the file that is held open is read to its end, and given up once
 nothing was added for a while: its writer may not have noticed yet. Then come files that were
 rotated meanwhile, the oldest first, and at last the new one. After a copy and truncation the rest
-is read from the copy.
+is read from the copy. Before the first of a new file counts, it is looked once more whether one
+was rotated before it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import os
 import re
 import stat
@@ -25,31 +24,24 @@ from typing import NamedTuple
 
 import msgspec
 
+from microfaas.triggers.tail_known import (
+    KNOWN_BY_BYTES,
+    Position,
+    identity,
+    is_any,
+    number_of,
+    opened,
+    opened_at,
+    start_of,
+)
+
 CHUNK_BYTES = 256 * 1024
-KNOWN_BY_BYTES = 256
 # How many files are remembered that were read to their end.
 DONE_MAX = 16
 # How many rotated files are held open; more of them are found behind the last one.
 BACKLOG_MAX = 16
 CUT_MARK = b" [cut]"
 _ROTATED = re.compile(r"[.-][0-9][0-9.T:_-]*")
-
-
-class Start(msgspec.Struct, frozen=True, array_like=True):
-    """How a file begins: so many bytes, and their digest."""
-
-    length: int = 0
-    digest: bytes = b""
-
-
-class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Up to where everything has been read. `cutting`: within a line that was cut."""
-
-    inode: int = 0
-    offset: int = 0
-    start: Start = Start()
-    cutting: bool = False
-    done: tuple[Start, ...] = ()
 
 
 class Chunk(NamedTuple):
@@ -133,6 +125,8 @@ class Tail:
             self._restart()
             return self._chunk([], more=True)
         self._know(self._position.offset + len(data))
+        if data and self._position.left_ns and not self._is_next():
+            return self._chunk([], more=True)
         lines, consumed, cutting = cut(data, self._line_max, self._position.cutting)
         if consumed:
             self._replaced_s = None
@@ -156,7 +150,7 @@ class Tail:
         assert self._file is not None
         length = min(KNOWN_BY_BYTES, size)
         if self._position.start.length < length:
-            start = _start(self._file, length)
+            start = start_of(self._file, length)
             self._position = msgspec.structs.replace(self._position, start=start)
 
     def _has_changed(self) -> bool:
@@ -165,37 +159,60 @@ class Tail:
         position = self._position
         if os.fstat(self._file).st_size < position.offset:
             return True
-        return _start(self._file, position.start.length) != position.start
+        return start_of(self._file, position.start.length) != position.start
 
     def _restart(self) -> None:
         """The file was truncated: first the rest from a copy, if there is one, then from 0."""
         position = self._position
         for path, _ in self._siblings():
-            if (copy := _opened_at(path, position)) is not None:
+            if (copy := opened_at(path, position)) is not None:
                 self._backlog.insert(0, (copy, position))
                 break
         self._leave()
 
+    def _is_next(self) -> bool:
+        """Whether the file at the path follows the one that was left; else what does is next."""
+        position = self._position
+        missed = self._rotated_since(position.left_ns, before=True)
+        if missed == []:
+            self._position = msgspec.structs.replace(position, left_ns=0)
+            return True
+        assert self._file is not None
+        os.close(self._file)
+        self._file = None
+        self._position = Position(done=position.done, left_ns=position.left_ns)
+        self._backlog = [(file, Position()) for file in missed or ()]
+        return False
+
     def _end(self, rest: bytes) -> Chunk:
-        """Nothing whole for now. A file that is no longer at the path is left after a while."""
+        """Nothing whole for now. A file that is no longer at the path is left for the next; the
+        one that was rotated last only after a while."""
         if not self._is_replaced():
             self._replaced_s = None
             return self._chunk([])
-        now_s = self._clock()
-        if self._replaced_s is None:
-            self._replaced_s = now_s
-        left_s = self._replaced_s + self._quiet_s - now_s
-        if left_s > 0:
+        assert self._file is not None
+        if not self._backlog:
+            # Of an empty file all that was rotated since the one before it came before it.
+            since_ns = self._position.left_ns or os.fstat(self._file).st_mtime_ns
+            files = self._rotated_since(since_ns)
+            if files is None:
+                return self._chunk([], more=True)
+            self._backlog = [(file, Position()) for file in files]
+        if not self._backlog and (left_s := self._quiet_left_s()) > 0:
             return self._chunk([], again_s=left_s)
         if rest:
             # The last line will not become any longer.
             self._advance(len(rest), False)
             return self._chunk([_bounded(rest, self._line_max)], more=True)
-        if not self._backlog:
-            self._backlog = [(file, Position()) for file in self._successors()]
-        if self._backlog:
-            self._leave()
+        self._leave()
         return self._chunk([], more=True)
+
+    def _quiet_left_s(self) -> float:
+        """For how long nothing more must be added before the file is left."""
+        now_s = self._clock()
+        if self._replaced_s is None:
+            self._replaced_s = now_s
+        return self._replaced_s + self._quiet_s - now_s
 
     def _is_replaced(self) -> bool:
         """Whether something else is next: in the backlog, or at the path."""
@@ -203,32 +220,38 @@ class Tail:
         if self._backlog:
             return True
         try:
-            return _identity(os.stat(self.path)) != _identity(os.fstat(self._file))
+            return identity(os.stat(self.path)) != identity(os.fstat(self._file))
         except FileNotFoundError:
             return False
 
-    def _successors(self) -> list[int]:
-        """The files that came after this one and have not been read, opened, the oldest first.
-        None when they were just being moved: they are looked for again then."""
+    def _rotated_since(self, moment_ns: int, *, before: bool = False) -> list[int] | None:
+        """Files that were rotated since and have not been read, opened, the oldest first: what
+        came after this one, or before it. None when they were just being moved: they are to be
+        looked for again then."""
         assert self._file is not None
-        mine = os.fstat(self._file)
-        read = [*self._position.done, self._position.start]
+        mine = identity(os.fstat(self._file))
         found = [
-            (status.st_mtime_ns, -_number(path), path, status)
+            (status.st_mtime_ns, -number_of(path), path, status)
             for path, status in self._siblings()
-            if status.st_mtime_ns >= mine.st_mtime_ns and _identity(status) != _identity(mine)
+            if status.st_size and status.st_mtime_ns >= moment_ns
         ]
-        wanted = [(path, status) for _, _, path, status in sorted(found)[:BACKLOG_MAX]]
-        with contextlib.suppress(FileNotFoundError):
-            wanted.append((self.path, os.stat(self.path)))
+        ordered = [(path, status) for _, _, path, status in sorted(found)]
+        places = [at for at, (_, status) in enumerate(ordered) if identity(status) == mine]
+        if places:
+            ordered = ordered[: places[0]] if before else ordered[places[0] + 1 :]
+        return self._unread(ordered[:BACKLOG_MAX])
+
+    def _unread(self, candidates: Sequence[tuple[str, os.stat_result]]) -> list[int] | None:
+        """Those that have not been read, opened; None when one is no longer where it was."""
+        read = [*self._position.done, self._position.start]
         files: list[int] = []
-        for path, status in wanted:
-            file = _opened(path)
-            if file is None or _identity(os.fstat(file)) != _identity(status):
+        for path, status in candidates:
+            file = opened(path)
+            if file is None or identity(os.fstat(file)) != identity(status):
                 for other in (*files, *(() if file is None else (file,))):
                     os.close(other)
-                return []
-            if path != self.path and _is_any(file, read):
+                return None
+            if is_any(file, read):
                 os.close(file)
             else:
                 files.append(file)
@@ -252,21 +275,22 @@ class Tail:
     def _leave(self) -> None:
         """Done with this file."""
         assert self._file is not None
+        left_ns = os.fstat(self._file).st_mtime_ns
         os.close(self._file)
         self._file = self._replaced_s = None
         position = self._position
         done = (*position.done, position.start) if position.start.length else position.done
-        self._position = Position(done=done[-DONE_MAX:])
+        self._position = Position(done=done[-DONE_MAX:], left_ns=left_ns)
 
     def _open_next(self) -> bool:
         """The backlog's first file, or the one at the path, if there is one."""
         if self._backlog:
             self._take(*self._backlog.pop(0))
             return True
-        file = _opened(self.path)
+        file = opened(self.path)
         if file is None:
             return False
-        self._take(file, Position())
+        self._take(file, Position(left_ns=self._position.left_ns))
         return True
 
     def _take(self, file: int, position: Position) -> None:
@@ -294,7 +318,7 @@ class Tail:
         with contextlib.suppress(FileNotFoundError):
             names += [path for path, _ in self._siblings()]
         for path in names:
-            if (file := _opened_at(path, position)) is not None:
+            if (file := opened_at(path, position)) is not None:
                 self._position = position
                 self._take(file, position)
                 return
@@ -303,65 +327,4 @@ class Tail:
                 f"the rest of the file that was read before is not beside {self.path} any more; "
                 "lines may be missing"
             )
-        self._position = Position(done=position.done)
-
-
-def _start(file: int, length: int) -> Start:
-    """How a file begins; shorter than that, it begins otherwise."""
-    if not length:
-        return Start()
-    data = os.pread(file, length, 0)
-    return Start(len(data), hashlib.sha256(data).digest()[:16])
-
-
-def _opened(path: str) -> int | None:
-    """None when there is no such file. Raises OSError."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        return file
-    os.close(file)
-    raise OSError(errno.EINVAL, "it is not a regular file", path)
-
-
-def _opened_at(path: str, position: Position) -> int | None:
-    """The file, if it is what was read up to the position."""
-    try:
-        file = _opened(path)
-    except OSError:
-        return None
-    if file is not None and not _continues(file, position):
-        os.close(file)
-        return None
-    return file
-
-
-def _continues(file: int, position: Position) -> bool:
-    status = os.fstat(file)
-    if not position.start.length:
-        return status.st_ino == position.inode
-    fits = status.st_size >= position.offset
-    return fits and _start(file, position.start.length) == position.start
-
-
-def _is_any(file: int, starts: Sequence[Start]) -> bool:
-    """Whether it is one of the files that begin so. A short one is known only as a whole."""
-    size = os.fstat(file).st_size
-    return any(
-        start.length
-        and start.length in (KNOWN_BY_BYTES, size)
-        and _start(file, start.length) == start
-        for start in starts
-    )
-
-
-def _number(path: str) -> int:
-    """Of a numbered rotation, where the higher one is older; 0 of another."""
-    digits = path.rpartition(".")[2]
-    return int(digits) if digits.isdecimal() and len(digits) < 5 else 0
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+        self._position = Position(done=position.done, left_ns=position.left_ns)

@@ -23,7 +23,8 @@ from microfaas.messaging.stream_shard import Entry
 from microfaas.messaging.streams import Streams
 from microfaas.store import streams as store
 from microfaas.triggers.kind import Surroundings
-from microfaas.triggers.tail_files import Position, Tail
+from microfaas.triggers.tail_files import Tail
+from microfaas.triggers.tail_known import Position
 from microfaas.triggers.watching import Gone, Watcher, explain
 
 POLL_S = 1.0
