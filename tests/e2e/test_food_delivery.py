@@ -71,6 +71,12 @@ def delivery(project: Project) -> Project:
 def test_one_command_starts_it(delivery: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("SMS_REFUSED", "0")
+    # With keys, for then functions may do with queues and topics what functions may, and no more.
+    configuration = delivery.root / "microfaas.toml"
+    configuration.write_text(f"auth = true\n{configuration.read_text()}")
+    made = delivery.cli("keys", "create", "test", "--allow", "invoke")
+    values = dict(line.split("=") for line in made.stdout.decode().split())
+    delivery.key = values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"]
     # Without the word `run`, which is not for it.
     delivery.start(command=["sh", "-c", 'shift; exec ./start "$@"', "start"])
     good = order_of("Ada", "confirmed")

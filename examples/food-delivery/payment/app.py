@@ -6,7 +6,6 @@ second time: the card service repeats its answer, the receipt is there already, 
 of the payment know it by its order.
 """
 
-import functools
 import json
 import os
 
@@ -28,7 +27,7 @@ def handler(event, context):
             # Whatever it was: it is to delay no other order of the batch.
             print(f"message {record['messageId']}: {type(error).__name__}: {error}")
             failed.append(record["messageId"])
-    failed += publish(news)
+    failed += publish(news, topic_arn(context.invoked_function_arn))
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
@@ -58,15 +57,15 @@ def write_receipt(order):
         files.write(path, json.dumps(receipt, indent=2) + "\n")
 
 
-def publish(news):
+def publish(news, topic_arn):
     """Last, for then nothing is left to be done when it is known; gives what was refused."""
     if not news:
         return []
-    reply = sns.publish_batch(TopicArn=topic_arn(), PublishBatchRequestEntries=news)
+    reply = sns.publish_batch(TopicArn=topic_arn, PublishBatchRequestEntries=news)
     return [entry["Id"] for entry in reply["Failed"]]
 
 
-@functools.cache
-def topic_arn():
-    """To make a topic that is there already is to ask for its ARN."""
-    return sns.create_topic(Name="payments")["TopicArn"]
+def topic_arn(function_arn):
+    """The topic is where the function is, and topics are not asked for by name."""
+    partition, _, region, account = function_arn.split(":")[1:5]
+    return f"arn:{partition}:sns:{region}:{account}:payments"
