@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXAMPLES := examples/thumbnails examples/food-delivery
+EXAMPLES := examples/thumbnails examples/food-delivery examples/log-analytics
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
 LANGUAGES := tests/node/node_modules/.ready tests/java/jars/.ready \

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from docs import aws_api
+from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
     ConfigTable,
     FunctionTable,
@@ -93,6 +94,8 @@ def page() -> str:
         section("`[requests]`", RequestsTable),
         section("`[prices]`", PricesTable),
         section("`[queues.NAME]`", QueueTable),
+        section("`[streams.NAME]`", StreamTable),
+        section("`[streams.NAME.source]`", SourceTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),

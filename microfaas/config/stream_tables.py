@@ -30,7 +30,7 @@ class SourceTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamTable(msgspec.Struct, frozen=True, kw_only=True):
-    """One `[streams.NAME]` table."""
+    """`[streams.NAME]`: records in order, kept for a while and read by any number of triggers."""
 
     shards: Annotated[
         int,
