@@ -112,9 +112,7 @@ class Watcher:
 class Watch(WatchCallback):
     """A directory tree under watch. `skip` names directories not to enter."""
 
-    def __init__(
-        self, inotify: InotifyFD, root: str, skip: Skip | None, written: str = ""
-    ) -> None:
+    def __init__(self, inotify: InotifyFD, root: str, skip: Skip | None, written: str = "") -> None:
         self.root = root
         self._written = os.path.join(root, written) if written else ""
         # Why some directory is not watched, for the reader to report and scan instead.

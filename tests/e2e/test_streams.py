@@ -199,6 +199,10 @@ def test_a_bad_record_is_found_and_becomes_a_dead_letter(clicks: Project) -> Non
     kinesis(clicks).put_records(StreamName="clicks", Records=records)
     until(lambda: "9" in seen(clicks), "the rest")
     until(lambda: "1 records of shardId" in clicks.output.read_text(), "the message")
+    tried = seen(clicks).count("bad")
+    again = clicks.cli("dead", "redrive", "--function", "count")
+    assert again.returncode == 0, again.stderr
+    until(lambda: seen(clicks).count("bad") == tried + 1, "the event that was sent again")
 
 
 def test_no_record_is_lost_when_the_server_is_killed(clicks: Project) -> None:
