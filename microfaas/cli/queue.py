@@ -176,7 +176,7 @@ def redrive(
         time.sleep(LOOK_S)
     if task["Status"] != "COMPLETED":
         raise click.ClickException(f"cannot redrive {name}: {task.get('FailureReason', task)}")
-    click.echo(f"moved {task['ApproximateNumberOfMessagesMoved']} messages", err=True)
+    click.echo(f"messages moved: {task['ApproximateNumberOfMessagesMoved']}", err=True)
 
 
 def _body(stdin: str | None, data: str | None, file: BinaryIO | None) -> str:

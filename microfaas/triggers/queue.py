@@ -198,7 +198,8 @@ class Feed:
         elif self._settings.report_batch_item_failures:
             failed = sqs.failed_ids(outcome.payload, ids)
         if failed:
-            _log.error(
+            # How functions say so; what fails for good is told when it is given up.
+            _log.warning(
                 "%s: %d of %d messages of the queue %s failed in request %s; they come again",
                 self._function,
                 len(failed),

@@ -131,5 +131,5 @@ def trace_ids_leak_bytes(talk: Conversation) -> int:
     return (pages(20_000) - before) * os.sysconf("SC_PAGE_SIZE")
 
 
-# If each were kept it would be 8 MB; heaps grow and shrink by one or two.
-LEAK_BYTES_MAX = 4_000_000
+# If each were kept it would be 8 MB; heaps grow and shrink, on a busy machine by some five.
+LEAK_BYTES_MAX = 6_500_000
