@@ -44,9 +44,7 @@ class Operation(NamedTuple):
 class InvocationsApi:
     """Makes replies of what the history and the letters say."""
 
-    def __init__(
-        self, history: History, letters: Letters, more: Sequence[Operation] = ()
-    ) -> None:
+    def __init__(self, history: History, letters: Letters, more: Sequence[Operation] = ()) -> None:
         """`more` are rows that others answer."""
         self._history = history
         self._letters = letters

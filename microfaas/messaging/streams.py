@@ -94,11 +94,14 @@ class Streams:
         address: Address,
         declared: Iterable[Stream],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self._resources = resources
         self._address = address
         self._clock = clock
+        self._steady = steady
+        self._base_s = clock() - steady()
         # Iterators do not outlive the server: they would not for five minutes anyway.
         self._secret = os.urandom(32)
         self._streams = {
@@ -300,7 +303,9 @@ class Streams:
         for name, shards in list(self._shards.items()):
             stream = self._streams.get(name)
             retention_s = RETENTION_S if stream is None else stream.retention_s
-            before_ms = self.now_ms() - retention_s * 1000
+            # Of two clocks the one that says less: to set one ends no record's time.
+            now_ms = min(self.now_ms(), int((self._base_s + self._steady()) * 1000))
+            before_ms = now_ms - retention_s * 1000
             for shard in shards:
                 await self._trim_to(shard, self.before(shard, before_ms))
             if stream is None and not any(shard.row.records for shard in shards):

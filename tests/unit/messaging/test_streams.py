@@ -44,7 +44,7 @@ def clock() -> Clock:
 
 
 async def opened(db: Database, clock: Clock, *declared: Stream) -> Streams:
-    streams = Streams(StreamStore(db), Resources(db), Address(), declared, clock)
+    streams = Streams(StreamStore(db), Resources(db), Address(), declared, clock, clock)
     await streams.open()
     return streams
 
