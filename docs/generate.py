@@ -28,6 +28,7 @@ from microfaas.config.tables import (
     SecretTable,
     TlsTable,
 )
+from microfaas.config.topic_tables import SmtpTable, SubscriptionTable, TopicTable
 from microfaas.linux import seccomp
 from microfaas.triggers import table
 
@@ -94,6 +95,9 @@ def page() -> str:
         section("`[requests]`", RequestsTable),
         section("`[prices]`", PricesTable),
         section("`[queues.NAME]`", QueueTable),
+        section("`[topics.NAME]`", TopicTable),
+        section("`[[topics.NAME.subscriptions]]`", SubscriptionTable),
+        section("`[smtp]`", SmtpTable),
         section("`[streams.NAME]`", StreamTable),
         section("`[streams.NAME.source]`", SourceTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
