@@ -96,6 +96,8 @@ def beside(effort: Effort) -> Row:
             pass
         asyncio.run(fill(folder, count))
         with server.serving({"stamp": stamp, "echo": echo}, folder) as endpoint:
+            # Its module is loaded, which is no part of waiting for others.
+            wait_until(partial(is_loaded, endpoint, "stamp"), 10)
             delays = delays_ms(endpoint, folder, effort.drops)
             left = waiting(folder)
     return Row(
@@ -214,6 +216,10 @@ def hand_over(endpoint: Endpoint, number: int) -> None:
     answer = connection.getresponse()
     assert answer.status == 202, answer.status
     connection.close()
+
+
+def is_loaded(endpoint: Endpoint, name: str) -> bool:
+    return bool(server.inventory(endpoint.port)[name]["zygote_pid"])
 
 
 def has_lines(path: Path, count: int) -> bool:
