@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from microfaas.cli import durations, exits, output, project
+from microfaas.client import Client
 from microfaas.dispatch.letters import LIMIT_MAX
 
 LIMIT = 20
@@ -100,50 +101,46 @@ def show(
     click.echo(letter["event"])
 
 
+def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a command takes that does something about letters."""
+    ids = click.argument("ids", metavar="[ID]...", nargs=-1)
+    every = click.option("--all", "every", is_flag=True, help="All there are.")
+    return ids(_chosen(every(project.reaching(_json(command)))))
+
+
 @command.command("redrive")
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@_chosen
-@click.option("--all", "every", is_flag=True, help="All there are.")
-@project.reaching
-@_json
-def redrive(
-    ids: tuple[str, ...],
-    function: str | None,
-    error: str | None,
-    older_than: int | None,
-    every: bool,
-    endpoint_url: str | None,
-    key_file: str | None,
-    ca_file: str | None,
-    as_json: bool,
-) -> None:
+@_deciding
+def redrive(**given: Any) -> None:
     """Send them again: the events wait where they did before."""
-    chosen = _selection(ids, function, error, older_than, every)
-    done = project.reach(endpoint_url, key_file, ca_file).redrive(**chosen)
-    _tell(done, "redriven", as_json)
+    _decide(Client.redrive, "redriven", **given)
 
 
 @command.command("purge")
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-@_chosen
-@click.option("--all", "every", is_flag=True, help="All there are.")
-@project.reaching
-@_json
-def purge(
-    ids: tuple[str, ...],
-    function: str | None,
-    error: str | None,
-    older_than: int | None,
-    every: bool,
+@_deciding
+def purge(**given: Any) -> None:
+    """Throw them away for good."""
+    _decide(Client.purge, "purged", **given)
+
+
+def _decide(
+    act: Callable[..., dict[str, Any]],
+    word: str,
+    *,
     endpoint_url: str | None,
     key_file: str | None,
     ca_file: str | None,
     as_json: bool,
+    **which: Any,
 ) -> None:
-    """Throw them away for good."""
-    chosen = _selection(ids, function, error, older_than, every)
-    done = project.reach(endpoint_url, key_file, ca_file).purge(**chosen)
-    _tell(done, "purged", as_json)
+    """Do it with the letters that are meant, and tell how many they were."""
+    chosen = _selection(**which)
+    done = act(project.reach(endpoint_url, key_file, ca_file), **chosen)
+    if as_json:
+        output.show_json(done)
+    else:
+        click.echo(f"{word}: {done[word]}", err=True)
+    if done["left"]:
+        exits.fail(f"left as they were: {done['left']}; {done['why']}", exits.TEMPORARY)
 
 
 def _selection(
@@ -160,15 +157,6 @@ def _selection(
             "Say which: by their ids, by --function, --error and --older-than, or --all."
         )
     return {"ids": list(ids)} if ids else given or {"all": True}
-
-
-def _tell(done: dict[str, Any], word: str, as_json: bool) -> None:
-    if as_json:
-        output.show_json(done)
-    else:
-        click.echo(f"{word}: {done[word]}", err=True)
-    if done["left"]:
-        exits.fail(f"left as they were: {done['left']}; {done['why']}", exits.TEMPORARY)
 
 
 def _row(row: dict[str, Any]) -> list[str]:

@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
 Send = Callable[[Message], Awaitable[Verdict]]
 # What a message becomes that could not be delivered: adds to the batch that removes it.
-Bury = Callable[[Batch, Message, Verdict], None]
+Bury = Callable[[Batch, MessageStore, Message, Verdict], None]
 
 
 class Route:
@@ -107,7 +107,7 @@ def _concluded(store: MessageStore, message: Message, verdict: Verdict, bury: Bu
     batch.remove(message)
     if verdict.action != "done":
         _log.error("%s; given up after %d attempts", verdict.why, attempts)
-        bury(batch, message, verdict)
+        bury(batch, store, message, verdict)
     return batch
 
 

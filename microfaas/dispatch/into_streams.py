@@ -8,7 +8,6 @@ Kinesis may.
 from __future__ import annotations
 
 import asyncio
-import functools
 
 import msgspec
 
@@ -52,8 +51,7 @@ class IntoStreams:
 
     def serve(self) -> None:
         """Start to carry."""
-        bury = functools.partial(_bury, self._store)
-        self._route = Route(self._store, QUEUE, self._put, bury, self._tasks)
+        self._route = Route(self._store, QUEUE, self._put, letter_of, self._tasks)
 
     def stop(self) -> list[Route]:
         """Begin nothing more; what may still be at work."""
@@ -73,7 +71,3 @@ class IntoStreams:
             why = f"cannot put a record into the stream {goal.stream}: {error}"
             return Verdict("never" if for_good else "later", why)
         return Verdict("done")
-
-
-def _bury(store: MessageStore, batch: Batch, message: Message, verdict: Verdict) -> None:
-    letter_of(batch, store, message, verdict)

@@ -15,7 +15,7 @@ from microfaas.dispatch.delivery import Route, Verdict, letter_of
 from microfaas.dispatch.destinations import OUTBOX_PREFIX
 from microfaas.dispatch.http import HttpSender
 from microfaas.model import Destination
-from microfaas.store.messages import Batch, Message, MessageStore
+from microfaas.store.messages import Message, MessageStore
 
 THREADS_MAX = 8
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "microfaas"}
@@ -53,7 +53,7 @@ class Outbox:
         for name in sorted(outside):
             post = name.startswith(("http:", "https:"))
             send = functools.partial(self._post if post else self._write, name)
-            route = Route(self._store, OUTBOX_PREFIX + name, send, self._bury, self._tasks)
+            route = Route(self._store, OUTBOX_PREFIX + name, send, letter_of, self._tasks)
             self._routes.append(route)
 
     def stop(self) -> list[Route]:
@@ -65,9 +65,6 @@ class Outbox:
     def close(self) -> None:
         """To be called when nothing is at work, or need not be waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _bury(self, batch: Batch, message: Message, verdict: Verdict) -> None:
-        letter_of(batch, self._store, message, verdict)
 
     async def _post(self, url: str, message: Message) -> Verdict:
         return await self._http.post(url, message.body, _HEADERS)

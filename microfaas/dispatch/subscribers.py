@@ -77,13 +77,13 @@ class Subscribers:
         text = message.body.decode(errors="replace")
         return await self._mail.send(subscription.endpoint, parcel.subject, text, parcel.message_id)
 
-    def _bury(self, batch: Batch, message: Message, verdict: Verdict) -> None:
+    def _bury(self, batch: Batch, store: MessageStore, message: Message, verdict: Verdict) -> None:
         """To the subscription's dead-letter queue, when it has one."""
-        subscription = self._by_queue.get(self._store.name(message))
+        subscription = self._by_queue.get(store.name(message))
         if subscription is not None and subscription.dead_letter:
             try:
                 batch.put(self._queue_draft(subscription.dead_letter, message.body, {}))
                 return
             except MicrofaasError as error:
                 verdict = Verdict("never", f"{verdict.why}; {error}")
-        letter_of(batch, self._store, message, verdict)
+        letter_of(batch, store, message, verdict)

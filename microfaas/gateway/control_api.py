@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from microfaas.gateway.invocations_api import InvocationsApi, Operation
-from microfaas.gateway.reply import JSON, Reply
+from microfaas.gateway.reply import Reply, as_json
 from microfaas.model import Address
 from microfaas.pool.pool import Pool
 from microfaas.pool.supervisor import Supervisor
@@ -41,7 +40,7 @@ class ControlApi:
             self.invocations.close()
 
     def health(self, request_id: str) -> Reply:
-        return _json({"status": "ok"}, request_id)
+        return as_json({"status": "ok"}, request_id)
 
     def functions(self, request_id: str) -> Reply:
         """Each function with its settings, its zygote and its instances."""
@@ -64,7 +63,7 @@ class ControlApi:
                     **(_processes(pool) if pool else {"zygote_pid": None, "instances": []}),
                 }
             )
-        return _json({"functions": rows}, request_id)
+        return as_json({"functions": rows}, request_id)
 
 
 def _processes(pool: Pool) -> dict[str, object]:
@@ -79,8 +78,3 @@ def _processes(pool: Pool) -> dict[str, object]:
             for state, instance in states
         ],
     }
-
-
-def _json(value: object, request_id: str) -> Reply:
-    body = json.dumps(value).encode()
-    return Reply(200, f"x-amzn-RequestId: {request_id}\r\n{JSON}", body)

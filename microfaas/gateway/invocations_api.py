@@ -12,7 +12,7 @@ from microfaas import log
 from microfaas.dispatch.history import LIMIT_MAX, WAIT_S_MAX, History, Record
 from microfaas.dispatch.letters import Done, Letters, Selection
 from microfaas.errors import InvalidRequest
-from microfaas.gateway.reply import JSON, Reply
+from microfaas.gateway.reply import Reply, as_json
 from microfaas.scopes import Action
 from microfaas.store.dead import Buried
 from microfaas.store.results import Attempt
@@ -67,11 +67,11 @@ class InvocationsApi:
         limit = _number(asked.query, "limit", int, LIMIT, LIMIT_MAX)
         function, status = asked.query.get("function"), asked.query.get("status")
         records = self._history.recent(function or None, status or None, limit)
-        return _json({"invocations": [_row(record) for record in records]}, asked)
+        return as_json({"invocations": [_row(record) for record in records]}, asked.request_id)
 
     async def _show(self, asked: Asked) -> Reply:
         wait_s = _number(asked.query, "wait_s", float, 0.0, WAIT_S_MAX)
-        return _json(_whole(await self._history.wait(asked.id, wait_s)), asked)
+        return as_json(_whole(await self._history.wait(asked.id, wait_s)), asked.request_id)
 
     async def _cancel(self, asked: Asked) -> Reply:
         try:
@@ -81,7 +81,7 @@ class InvocationsApi:
             asked.permit("admin", "")
             raise
         asked.permit("invoke", function)
-        return _json(_whole(await self._history.cancel(asked.id)), asked)
+        return as_json(_whole(await self._history.cancel(asked.id)), asked.request_id)
 
     async def _dead(self, asked: Asked) -> Reply:
         limit = _number(asked.query, "limit", int, LIMIT, LIMIT_MAX)
@@ -94,18 +94,22 @@ class InvocationsApi:
             else _number(asked.query, "older_than_s", float, 0.0),
         )
         buried = self._letters.recent(chosen, limit)
-        return _json({"dead_letters": [_letter_row(one) for one in buried]}, asked)
+        return as_json({"dead_letters": [_letter_row(one) for one in buried]}, asked.request_id)
 
     async def _letter(self, asked: Asked) -> Reply:
         buried = self._letters.find(asked.id)
         event = buried.letter.event.decode(errors="replace")
-        return _json({**_letter_row(buried), "event": event}, asked)
+        return as_json({**_letter_row(buried), "event": event}, asked.request_id)
 
     async def _redrive(self, asked: Asked) -> Reply:
-        return _json(_done("redriven", await self._letters.redrive(_selection(asked))), asked)
+        return as_json(
+            _done("redriven", await self._letters.redrive(_selection(asked))), asked.request_id
+        )
 
     async def _purge(self, asked: Asked) -> Reply:
-        return _json(_done("purged", await self._letters.purge(_selection(asked))), asked)
+        return as_json(
+            _done("purged", await self._letters.purge(_selection(asked))), asked.request_id
+        )
 
 
 def _number(
@@ -187,8 +191,3 @@ def _done(word: str, done: Done) -> dict[str, Any]:
 
 def _stamp(at_ms: int | None) -> str | None:
     return None if at_ms is None else log.stamp(at_ms / 1000)
-
-
-def _json(value: object, asked: Asked) -> Reply:
-    body = msgspec.json.encode(value)
-    return Reply(200, f"x-amzn-RequestId: {asked.request_id}\r\n{JSON}", body)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from microfaas.errors import InvalidRequest, ServiceError
 from microfaas.gateway.invocations_api import Asked, Operation
-from microfaas.gateway.reply import JSON, Reply
+from microfaas.gateway.reply import Reply, as_json
 from microfaas.messaging.kept import Received, decode_kept
 from microfaas.messaging.queues import Queues
 from microfaas.store.messages import Message
@@ -51,5 +49,4 @@ class QueuesApi:
                     },
                 }
             )
-        body = json.dumps({"messages": rows}).encode()
-        return Reply(200, f"x-amzn-RequestId: {asked.request_id}\r\n{JSON}", body)
+        return as_json({"messages": rows}, asked.request_id)

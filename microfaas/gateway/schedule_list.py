@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
-from microfaas.gateway.reply import JSON, Reply
+from microfaas.gateway.reply import Reply, as_json
 from microfaas.messaging.schedules import Followed, Schedules
 from microfaas.timetable import next_time
 
@@ -19,8 +18,7 @@ class ScheduleList:
     def reply(self, request_id: str) -> Reply:
         """Each schedule that is enabled; disabled ones have no times."""
         rows = [self._row(followed) for followed in self._schedules.all()]
-        body = json.dumps({"schedules": rows}).encode()
-        return Reply(200, f"x-amzn-RequestId: {request_id}\r\n{JSON}", body)
+        return as_json({"schedules": rows}, request_id)
 
     def _row(self, followed: Followed) -> dict[str, object]:
         plan = followed.plan

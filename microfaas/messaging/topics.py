@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-from microfaas.errors import MachineError, MicrofaasError, QueueFull, ServiceError
+from microfaas.errors import MachineError, MicrofaasError, ServiceError
 from microfaas.messaging.subscriptions import Subscription, Subscriptions
 from microfaas.model import Address
 from microfaas.payloads import sns
@@ -256,7 +256,8 @@ class Topics:
         copy: Draft | None = None
         try:
             copy = self._copy(subscription, publication, topic)
-            self._check_room(copy)
+            # Asked here, for otherwise one who is full would stop all.
+            self._store.depth(copy.queue).check(1, copy.size)
             batch.put(copy)
             return
         except MicrofaasError as error:
@@ -269,13 +270,6 @@ class Topics:
         except MicrofaasError as error:
             _log.error("topic %s: %s", topic.name, error)
         batch.also("bury", [letter])
-
-    def _check_room(self, copy: Draft) -> None:
-        """Raises QueueFull. Asked here, for otherwise one who is full would stop all."""
-        depth = self._store.depth(copy.queue)
-        size = depth.bytes + len(copy.body) + len(copy.attributes)
-        if depth.messages >= depth.messages_max or size > depth.bytes_max:
-            raise QueueFull(copy.queue, depth.messages_max, depth.bytes_max)
 
     def _copy(self, subscription: Subscription, publication: Publication, topic: Topic) -> Draft:
         unsubscribe_url = self.unsubscribe_url(subscription)

@@ -65,6 +65,10 @@ class Draft(NamedTuple):
     group: str | None = None
     attempts: int = 0
 
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.attributes)
+
 
 # Rows that are known once the new messages are, in the order of their drafts.
 RowsOf = Callable[[Sequence[Message]], Sequence[Row]]
@@ -80,6 +84,11 @@ class Depth:
     bytes: int = 0
     messages_max: int = 1_000_000
     bytes_max: int = 1024 * MIB
+
+    def check(self, messages: int, size: int) -> None:
+        """Raises QueueFull where there is no room for so many more of that size in all."""
+        if self.messages + messages > self.messages_max or self.bytes + size > self.bytes_max:
+            raise QueueFull(self.name, self.messages_max, self.bytes_max)
 
 
 @dataclass(slots=True)
@@ -276,25 +285,19 @@ class MessageStore:
         if not drafts:
             return
         self._room.check()
-        if len(drafts) == 1:
-            wanted = {drafts[0].queue: (1, len(drafts[0].body) + len(drafts[0].attributes))}
-        else:
-            wanted = {}
-            for draft in drafts:
-                count, size = wanted.get(draft.queue, (0, 0))
-                more = len(draft.body) + len(draft.attributes)
-                wanted[draft.queue] = (count + 1, size + more)
+        wanted: dict[str, tuple[int, int]] = {}
+        for draft in drafts:
+            count, size = wanted.get(draft.queue, (0, 0))
+            wanted[draft.queue] = (count + 1, size + draft.size)
         for queue, (count, size) in wanted.items():
-            depth = self.depth(queue)
-            if depth.messages + count > depth.messages_max or depth.bytes + size > depth.bytes_max:
-                raise QueueFull(queue, depth.messages_max, depth.bytes_max)
+            self.depth(queue).check(count, size)
 
     def _message(self, draft: Draft) -> Message:
         number = self._next_id
         self._next_id = number + 1
         depth = self.depth(draft.queue)
         depth.messages += 1
-        depth.bytes += len(draft.body) + len(draft.attributes)
+        depth.bytes += draft.size
         due_ms = self.now_ms() + draft.delay_ms if draft.delay_ms else 0
         at_ms = int(self._clock() * 1000)
         return Message(

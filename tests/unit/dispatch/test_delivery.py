@@ -45,7 +45,7 @@ async def attempt(
     async def send(_: Message) -> Verdict:
         return verdict
 
-    await deliver(store, taken, send, lambda b, m, v: letter_of(b, store, m, v), gate)
+    await deliver(store, taken, send, letter_of, gate)
     return taken
 
 
@@ -142,7 +142,7 @@ async def test_a_grave_that_is_full_leaves_a_dead_letter(
     async def send(_: Message) -> Verdict:
         return NEVER
 
-    def bury(batch: Batch, message: Message, _: Verdict) -> None:
+    def bury(batch: Batch, _: MessageStore, message: Message, __: Verdict) -> None:
         batch.put(Draft("queue:graves", message.body))
 
     await deliver(store, message, send, bury, gate)

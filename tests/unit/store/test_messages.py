@@ -7,8 +7,7 @@ import os
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,19 +22,6 @@ from microfaas.store.db import Database
 from microfaas.store.messages import Batch, Draft, Message, MessageStore, number_of
 
 QUEUE = "queue:q"
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database(str(tmp_path / "store.db"))
-    database.open()
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def store(db: Database) -> MessageStore:
-    return MessageStore(db)
 
 
 def draft(body: bytes = b"x", queue: str = QUEUE, **more: Any) -> Draft:
