@@ -117,9 +117,7 @@ class Durable:
             config.address,
             event.rules(config.triggers),
         )
-        self.scheduler = Scheduler(
-            self.store, self.resources, self.schedules, targets, config.address
-        )
+        self.scheduler = Scheduler(self.resources, self.schedules, targets, config.address)
         self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
         self.invocations = InvocationsApi(
             History(self.store, self.events, self.results),

@@ -154,12 +154,9 @@ class Rules:
             if rule.targets:
                 text = "Rule can't be deleted since it has targets."
                 raise ServiceError("ValidationException", text)
-            async with self._schedules.changing(rule.key):
-                batch = Batch()
-                batch.also(*self._resources.removed(KIND, name))
-                self._schedules.forget(batch, [rule.key])
-                await self._store.commit(batch)
-                self._schedules.forgotten([rule.key])
+            batch = Batch()
+            batch.also(*self._resources.removed(KIND, name))
+            await self._schedules.remove(rule.key, batch)
             for book in (self._rules, self._rows, self._listening):
                 book.pop(name, None)
 
@@ -186,21 +183,14 @@ class Rules:
         at_ms = int(self._clock() * 1000)
         row = self._rows.get(rule.name, Resource(rule.name, at_ms, b""))
         row = row._replace(settings=_encode(rule))
-        async with self._schedules.changing(rule.key):
-            batch = Batch()
-            batch.also(*self._resources.stored(KIND, row))
-            followed = None
-            if not rule.expression:
-                self._schedules.forget(batch, [rule.key])
-            elif rule.enabled:
-                resumed = before is not None and not before.enabled
-                followed = self._schedules.prepare(batch, self._plan(rule), resumed=resumed)
-            await self._store.commit(batch)
-            self._schedules.leave(rule.key)
-            if not rule.expression:
-                self._schedules.forgotten([rule.key])
-            if followed is not None:
-                self._schedules.follow(followed)
+        batch = Batch()
+        batch.also(*self._resources.stored(KIND, row))
+        if not rule.expression:
+            await self._schedules.remove(rule.key, batch)
+        else:
+            resumed = before is not None and not before.enabled
+            plan = self._plan(rule) if rule.enabled else None
+            await self._schedules.change(rule.key, batch, plan, resumed=resumed)
         self._rules[rule.name], self._rows[rule.name] = rule, row
         self._listening[rule.name] = listening
 

@@ -18,7 +18,7 @@ from microfaas.messaging.targets import Target, Targets
 from microfaas.model import Address
 from microfaas.payloads import eventbridge
 from microfaas.payloads.eventbridge import Tick
-from microfaas.store.messages import Batch, MessageStore
+from microfaas.store.messages import Batch
 from microfaas.store.resources import Resource, Resources
 from microfaas.timetable import InvalidSchedule, parse, zone_named
 
@@ -58,14 +58,12 @@ class Scheduler:
 
     def __init__(
         self,
-        store: MessageStore,
         resources: Resources,
         schedules: Schedules,
         targets: Targets,
         address: Address,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
         self._resources = resources
         self._schedules = schedules
         self._targets = targets
@@ -122,29 +120,20 @@ class Scheduler:
         """Raises ServiceError when there is none."""
         async with self._changing:
             timed = self.get(name)
-            async with self._schedules.changing(timed.key):
-                batch = Batch()
-                batch.also(*self._resources.removed(KIND, name))
-                self._schedules.forget(batch, [timed.key])
-                await self._store.commit(batch)
-                self._schedules.forgotten([timed.key])
+            batch = Batch()
+            batch.also(*self._resources.removed(KIND, name))
+            await self._schedules.remove(timed.key, batch)
             self._timed.pop(name, None)
 
     async def _change(self, timed: Timed, before: Timed | None) -> None:
         """Store it and act on it from now on."""
-        async with self._schedules.changing(timed.key):
-            batch = Batch()
-            row = Resource(timed.name, int(timed.created_s * 1000), _encode(timed))
-            batch.also(*self._resources.stored(KIND, row))
-            followed = None
-            if timed.state == "ENABLED":
-                resumed = before is not None and before.state != "ENABLED"
-                followed = self._schedules.prepare(batch, self._plan(timed), resumed=resumed)
-            await self._store.commit(batch)
-            self._schedules.leave(timed.key)
-            if followed is not None:
-                self._schedules.follow(followed)
-            self._timed[timed.name] = timed
+        batch = Batch()
+        row = Resource(timed.name, int(timed.created_s * 1000), _encode(timed))
+        batch.also(*self._resources.stored(KIND, row))
+        resumed = before is not None and before.state != "ENABLED"
+        plan = self._plan(timed) if timed.state == "ENABLED" else None
+        await self._schedules.change(timed.key, batch, plan, resumed=resumed)
+        self._timed[timed.name] = timed
 
     def _plan(self, timed: Timed) -> Plan:
         window_s = (timed.window_min or 0) * 60

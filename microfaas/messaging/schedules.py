@@ -161,28 +161,39 @@ class Schedules:
         """Look after it no longer; how far it came is kept."""
         self._followed.pop(key, None)
 
+    async def change(
+        self, key: str, batch: Batch, plan: Plan | None, *, resumed: bool = False
+    ) -> None:
+        """Commit what changes about a schedule, and go by its new plan; without one it rests."""
+        async with self._changing(key):
+            followed = None if plan is None else self.prepare(batch, plan, resumed=resumed)
+            await self._store.commit(batch)
+            self.leave(key)
+            if followed is not None:
+                self.follow(followed)
+
+    async def remove(self, key: str, batch: Batch) -> None:
+        """Forget one, by a commit with what else its end changes."""
+        async with self._changing(key):
+            await self._forget([key], batch)
+
+    async def discard(self, keys: Sequence[str]) -> None:
+        """Forget some that nobody looks after."""
+        if keys:
+            await self._forget(keys, Batch())
+
     @contextlib.asynccontextmanager
-    async def changing(self, key: str) -> AsyncIterator[None]:
+    async def _changing(self, key: str) -> AsyncIterator[None]:
         """A schedule puts nothing while it is changed: prepared anew, or forgotten."""
         followed = self._followed.get(key)
         async with followed.lock if followed is not None else contextlib.nullcontext():
             yield
 
-    def forget(self, batch: Batch, keys: Sequence[str]) -> None:
-        """Have them forgotten by a batch; `forgotten` follows its commit."""
+    async def _forget(self, keys: Sequence[str], batch: Batch) -> None:
         batch.also("remove_schedules", [(key,) for key in keys])
-
-    def forgotten(self, keys: Sequence[str]) -> None:
+        await self._store.commit(batch)
         for key in keys:
             self._drop(key)
-
-    async def discard(self, keys: Sequence[str]) -> None:
-        """Forget them, by a commit of their own."""
-        if keys:
-            batch = Batch()
-            self.forget(batch, keys)
-            await self._store.commit(batch)
-            self.forgotten(keys)
 
     def keys(self) -> list[str]:
         """Of all that are remembered, followed or not."""

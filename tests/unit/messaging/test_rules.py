@@ -33,8 +33,8 @@ class Bus(World):
         resources = Resources(self.db)
         targets = Targets({"queue": self.send}, lambda name: name != "nobody", self.clocks.wall)
         clock = self.clocks.wall
-        rest: tuple[Any, ...] = (self.store, resources, self.schedules, targets, Address())
-        self.rules = Rules(*rest, clock=clock)
+        rest: tuple[Any, ...] = (resources, self.schedules, targets, Address())
+        self.rules = Rules(self.store, *rest, clock=clock)
         self.scheduler = Scheduler(*rest, clock=clock)
 
     def send(self, batch: Batch, to: Place, body: bytes) -> None:
