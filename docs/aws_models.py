@@ -41,6 +41,47 @@ SERVED: Mapping[str, str] = {
         PutTargets RemoveTargets ListTargetsByRule TestEventPattern
         ListEventBuses DescribeEventBus""",
     "scheduler": "CreateSchedule GetSchedule UpdateSchedule DeleteSchedule ListSchedules",
+    # The three that invoke have ways of their own through the gateway.
+    "lambda": """
+        GetAccountSettings
+        CreateFunction GetFunction ListFunctions DeleteFunction
+        GetFunctionConfiguration UpdateFunctionConfiguration UpdateFunctionCode
+        PublishVersion ListVersionsByFunction
+        CreateAlias GetAlias ListAliases UpdateAlias DeleteAlias
+        PutFunctionConcurrency GetFunctionConcurrency DeleteFunctionConcurrency
+        PutProvisionedConcurrencyConfig GetProvisionedConcurrencyConfig
+        ListProvisionedConcurrencyConfigs DeleteProvisionedConcurrencyConfig
+        PutFunctionEventInvokeConfig UpdateFunctionEventInvokeConfig GetFunctionEventInvokeConfig
+        ListFunctionEventInvokeConfigs DeleteFunctionEventInvokeConfig
+        AddPermission GetPolicy RemovePermission
+        CreateFunctionUrlConfig GetFunctionUrlConfig UpdateFunctionUrlConfig
+        DeleteFunctionUrlConfig ListFunctionUrlConfigs
+        CreateEventSourceMapping GetEventSourceMapping ListEventSourceMappings
+        UpdateEventSourceMapping DeleteEventSourceMapping
+        PublishLayerVersion GetLayerVersion GetLayerVersionByArn ListLayers ListLayerVersions
+        DeleteLayerVersion AddLayerVersionPermission GetLayerVersionPolicy
+        RemoveLayerVersionPermission
+        CreateCodeSigningConfig GetCodeSigningConfig UpdateCodeSigningConfig
+        DeleteCodeSigningConfig ListCodeSigningConfigs ListFunctionsByCodeSigningConfig
+        PutFunctionCodeSigningConfig GetFunctionCodeSigningConfig
+        DeleteFunctionCodeSigningConfig
+        PutFunctionRecursionConfig GetFunctionRecursionConfig
+        PutRuntimeManagementConfig GetRuntimeManagementConfig
+        TagResource UntagResource ListTags""",
+    "logs": """
+        CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy
+        CreateLogStream DeleteLogStream DescribeLogStreams PutLogEvents
+        GetLogEvents FilterLogEvents
+        TagResource UntagResource ListTagsForResource""",
+    "sts": "GetCallerIdentity AssumeRole",
+    "iam": """
+        CreateRole GetRole ListRoles UpdateRole DeleteRole UpdateAssumeRolePolicy
+        TagRole UntagRole ListRoleTags
+        AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
+        PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
+        CreatePolicy GetPolicy ListPolicies DeletePolicy
+        GetPolicyVersion CreatePolicyVersion ListPolicyVersions DeletePolicyVersion
+        ListInstanceProfilesForRole GetUser CreateServiceLinkedRole""",
 }
 
 # What botocore's model of SQS, which has JSON only, does not say of the older query protocol.

@@ -1,7 +1,8 @@
-"""What was made through the API: queues, topics, subscriptions, streams, schedules."""
+"""What was made through the API: functions and their aliases, queues, topics, schedules, …"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from microfaas.store.db import Database
@@ -28,6 +29,10 @@ class Resources:
     def all(self, kind: str) -> list[Resource]:
         """Those of a kind, in the order of their names."""
         return [Resource(*row) for row in self._db.read("resources", {"kind": kind})]
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Make these changes, all of them or none. Raises MachineError."""
+        await self._db.write_all(changes)
 
     def stored(self, kind: str, resource: Resource) -> Change:
         """It is made, or its settings change; for a batch."""
