@@ -117,6 +117,9 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     events: EventSettings = EventSettings()
 
 
+VersionKey = tuple[str, str, str, str, str, bool]
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """An immutable snapshot of a function; `code_dir` holds its own copy of the code, or what
     was built of it."""
@@ -128,10 +131,22 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     layers_dir: str = ""
     layers_sha256: str = ""
     number: str = LATEST
+    # Of everything else that its processes are started with.
+    settings_sha256: str = ""
+    # Whether its instances are kept for it, used or not.
+    provisioned: bool = False
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return self.function.name, self.code_sha256, self.layers_sha256
+    def key(self) -> VersionKey:
+        """What its processes are good for: with another one they are others."""
+        return (
+            self.function.name,
+            self.number,
+            self.code_sha256,
+            self.layers_sha256,
+            self.settings_sha256,
+            self.provisioned,
+        )
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

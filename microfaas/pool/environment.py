@@ -26,6 +26,9 @@ _FIXED = {
 }
 
 
+_PROVISIONED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency"}
+
+
 def variables(
     version: Version,
     address: Address,
@@ -75,6 +78,7 @@ def _platform(function: Function, version: Version, address: Address) -> dict[st
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.number,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.limits.memory_mb),
+        **(_PROVISIONED if version.provisioned else {}),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         # Each instance has a stream of its own; this one is the zygote's.
         "AWS_LAMBDA_LOG_STREAM_NAME": "init",

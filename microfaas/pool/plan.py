@@ -10,7 +10,8 @@ SPARES_MAX = 4
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A pool as it stands. `affordable` is how many more instances the memory budget allows."""
+    """A pool as it stands. `affordable` is how many more instances the memory budget allows,
+    `provisioned` how many there are to be whatever is asked of it."""
 
     idle: int
     busy: int
@@ -20,6 +21,7 @@ class View:
     concurrency_max: int
     ready_ahead: int
     affordable: int
+    provisioned: int = 0
 
 
 def starts(view: View) -> int:
@@ -30,6 +32,7 @@ def starts(view: View) -> int:
     """
     ahead = view.ready_ahead if view.in_use else 0
     lacking = view.waiting + ahead - view.idle - view.starting
+    lacking = max(lacking, view.provisioned - view.idle - view.busy - view.starting)
     room = view.concurrency_max - view.idle - view.busy - view.starting
     return max(0, min(lacking, room, view.affordable))
 

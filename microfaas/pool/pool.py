@@ -13,6 +13,7 @@ from microfaas.model import Version
 from microfaas.pool import plan
 from microfaas.pool.instance import Instance
 from microfaas.pool.loading import InitFailed
+from microfaas.pool.quota import Quota
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.shelf import Shelf
 from microfaas.pool.site import Site
@@ -35,13 +36,18 @@ class Pool:
         reaper: Reaper,
         shelf: Shelf,
         affordable: Callable[[Pool], int],
+        quota: Quota | None = None,
     ) -> None:
+        """Without a quota it has one to itself, as large as the version's concurrency."""
         self.version = version
         self.draining = False
         self.last_used = float("-inf")
         self.idle: list[Instance] = []
         self.busy: set[Instance] = set()
         self.starting = 0
+        # So many instances are kept, whether anybody uses them or not; and why one did not start.
+        self.provisioned = 0
+        self.fault: Exception | None = None
         self.source: Source | None = None
         self._site = site
         self._tasks = tasks
@@ -49,6 +55,7 @@ class Pool:
         self._shelf = shelf
         self._forks = site.runtime(version).forks
         self._affordable = affordable
+        self._quota = quota or Quota(version.function.limits.concurrency_max)
         # Who waits, longest first, and until when.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
         self._source_lock = asyncio.Lock()
@@ -66,6 +73,11 @@ class Pool:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def _kept(self) -> int:
+        """How many instances are there for good."""
+        return 0 if self.draining else self.provisioned
 
     def memory_mb(self) -> int:
         """What it may take now: running instances their limit, idle ones what they ever took."""
@@ -93,11 +105,12 @@ class Pool:
         self.step()
 
     def lease_now(self) -> Instance | None:
-        """An idle instance, if there is one."""
-        while self.idle:
+        """An idle instance, if there is one and the function may run once more."""
+        while self.idle and self._quota.free > 0:
             instance = self.idle.pop()
             if instance.alive:
                 self.busy.add(instance)
+                self._quota.take()
                 self.last_used = instance.idle_since
                 if not self.idle:
                     self._step_soon()
@@ -115,6 +128,8 @@ class Pool:
         instance = self.lease_now()
         if instance is not None:
             return instance
+        if not self._quota.limit:
+            raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
         if len(self._waiting) >= limits.waiting_max:
             reason = plan.refusal(self._view(), limits.waiting_max)
             if reason is not None:
@@ -136,11 +151,13 @@ class Pool:
         if instance not in self.busy:
             return  # the pool has ended meanwhile, and the instance with it
         self.busy.remove(instance)
+        self._quota.give_back()
         instance.idle_since = self.last_used = time.monotonic()
         if self.version.function.isolation == "request" or not instance.alive:
             self._reaper.end(instance)
         else:
             self._place(instance)
+        self._quota.tell()
         if self._waiting or not self.idle:
             self._step_soon()
 
@@ -158,8 +175,9 @@ class Pool:
         self.step()
 
     def step(self) -> None:
-        """Start what the plan says."""
-        if self.size >= self.version.function.limits.concurrency_max:
+        """Serve who waits as far as there is room, and start what the plan says."""
+        self._serve()
+        if self.size >= self._quota.limit:
             return  # the common case under load: spare the plan
         for _ in range(plan.starts(self._view())):
             self.starting += 1
@@ -173,9 +191,11 @@ class Pool:
 
     def retire(self, before: float) -> None:
         """End instances idle since before that time; and the zygote, if nothing has used it."""
-        for instance in [i for i in self.idle if i.idle_since < before or not i.alive]:
-            self.idle.remove(instance)
-            self._reaper.end(instance)
+        for instance in list(self.idle):
+            unused = instance.idle_since < before and self.size > self._kept
+            if unused or not instance.alive:
+                self.idle.remove(instance)
+                self._reaper.end(instance)
         empty = not (self.size or self._waiting)
         if empty and self.last_used < before:
             self._end_source()
@@ -213,7 +233,9 @@ class Pool:
         for instance in [*self.idle, *self.busy]:
             self._reaper.end(instance)
         self.idle.clear()
+        self._quota.give_back(len(self.busy))
         self.busy.clear()
+        self._quota.tell()
         self._end_source()
 
     def _view(self) -> plan.View:
@@ -225,7 +247,8 @@ class Pool:
             starting=self.starting,
             waiting=len(self._waiting),
             in_use=not self.draining and self.last_used > used_after,
-            concurrency_max=limits.concurrency_max,
+            concurrency_max=self._quota.free + len(self.busy),
+            provisioned=self._kept,
             ready_ahead=int(self._forks) if limits.ready_ahead is None else limits.ready_ahead,
             affordable=self._affordable(self),
         )
@@ -275,18 +298,27 @@ class Pool:
 
     def _place(self, instance: Instance) -> None:
         """Give an instance to whoever waits longest, or keep it."""
-        while self._waiting:
-            _, waiter = self._waiting.popleft()
-            if not waiter.done():
-                self.busy.add(instance)
-                waiter.set_result(instance)
-                return
+        self.fault = None
+        self.idle.append(instance)
+        self._serve()
         if self.draining:
-            self._reaper.end(instance)
-        else:
-            self.idle.append(instance)
+            self.retire(float("inf"))
+
+    def _serve(self) -> None:
+        """Give what is idle to those who wait, as far as the function may run."""
+        while self._waiting:
+            waiter = self._waiting[0][1]
+            if not waiter.done():
+                instance = self.lease_now()
+                if instance is None:
+                    break
+                waiter.set_result(instance)
+            self._waiting.popleft()
+        if self._waiting and self._quota.free <= 0:
+            self._quota.wait(self, self.step)
 
     def _fail(self, error: Exception) -> None:
+        self.fault = error
         if not self._waiting:
             _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
         self._refuse_waiting(error)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 
-from microfaas.model import MIB, Version
+from microfaas.model import MIB, Version, VersionKey
 from microfaas.pool.instance import Instance
 from microfaas.pool.pool import Pool
+from microfaas.pool.quota import Quota
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.shelf import Shelf
 from microfaas.pool.site import Site
@@ -31,7 +32,8 @@ class Supervisor:
         self._budget_mb = memory_budget_mb
         self._tasks = tasks
         self._reaper = Reaper()
-        self._current: dict[tuple[str, str, str], Pool] = {}  # by Version.key
+        self._current: dict[VersionKey, Pool] = {}
+        self._quotas: dict[str, Quota] = {}  # by the function's name
         self._retired: list[Pool] = []
         self._leased: dict[Instance, Pool] = {}
         self._starved: set[Pool] = set()
@@ -43,11 +45,26 @@ class Supervisor:
 
     def open(self, version: Version) -> Pool:
         """The pool of a version, made when there is none."""
-        if version.key not in self._current:
-            self._current[version.key] = Pool(
-                self._site, version, self._tasks, self._reaper, self._shelf, self._affordable
+        key = version.key
+        if key not in self._current:
+            self._current[key] = Pool(
+                self._site,
+                version,
+                self._tasks,
+                self._reaper,
+                self._shelf,
+                self._affordable,
+                self._quota(version),
             )
-        return self._current[version.key]
+        return self._current[key]
+
+    def find(self, version: Version) -> Pool | None:
+        """The pool of a version, if there is one."""
+        return self._current.get(version.key)
+
+    def limit(self, version: Version) -> None:
+        """So many of its function may run at once as this version says, whatever their version."""
+        self._quota(version).change(version.function.limits.concurrency_max)
 
     def retire(self, version: Version) -> None:
         """Serve what runs and waits on this version, then forget it."""
@@ -57,15 +74,15 @@ class Supervisor:
 
     def lease_now(self, version: Version) -> Instance | None:
         """An idle instance for one invocation, if there is one; `release` takes it back."""
-        pool = self._current[version.key]
-        instance = pool.lease_now()
-        if instance is not None:
+        pool = self._current.get(version.key)
+        instance = pool.lease_now() if pool else None
+        if pool and instance is not None:
             self._leased[instance] = pool
         return instance
 
     async def lease(self, version: Version) -> Instance:
         """An instance, when there is one. Raises as Pool.lease does."""
-        pool = self._current[version.key]
+        pool = self.open(version)
         instance = await pool.lease()
         self._leased[instance] = pool
         return instance
@@ -109,6 +126,8 @@ class Supervisor:
             pool.retire(now - pool.version.function.limits.idle_s_max)
             pool.renew()
             pool.freeze(now - FREEZE_S)
+            if pool.provisioned:
+                pool.step()
             for instance in pool.busy:
                 instance.show_start()
                 if instance.sandbox.sampled:
@@ -130,6 +149,12 @@ class Supervisor:
             self._starved.add(pool)
         return max(0, free_mb // wanted_mb)
 
+    def _quota(self, version: Version) -> Quota:
+        function = version.function
+        if function.name not in self._quotas:
+            self._quotas[function.name] = Quota(function.limits.concurrency_max)
+        return self._quotas[function.name]
+
     def _free_mb(self) -> int:
         taken_mb = sum(pool.memory_mb() for pool in self.pools)
         return self._budget_mb - taken_mb - self._shelf.memory_mb()
@@ -140,7 +165,7 @@ class Supervisor:
             (instance.idle_since, pool, instance)
             for pool in self.pools
             if pool is not wanting
-            for instance in pool.idle
+            for instance in pool.idle[pool.provisioned :]
         ]
         freed = 0
         for _, pool, instance in sorted(idle, key=lambda row: row[0]):

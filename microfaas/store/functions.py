@@ -2,29 +2,99 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 from microfaas.errors import FunctionNotFound
 from microfaas.model import LATEST, Version
 
 
-class Functions:
-    """Names to versions. Each function has one version here, $LATEST."""
+class Pointer(NamedTuple):
+    """What an alias means: a version's number; and another one's, for a share of the calls."""
+
+    number: str
+    other: str = ""
+    share: float = 0.0
+
+
+class _Served:
+    """One function: its versions by their numbers, and its aliases."""
 
     def __init__(self) -> None:
+        self.versions: dict[str, Version] = {}
+        self.aliases: dict[str, Pointer] = {}
+
+
+class Functions:
+    """Names to versions. Every function has a version $LATEST; it may have numbered ones."""
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
         self._latest: dict[str, Version] = {}
+        self._served: dict[str, _Served] = {}
 
     def put(self, version: Version) -> Version | None:
         """Serve this version from now on; gives the one that it replaces."""
         name = version.function.name
-        replaced = self._latest.get(name)
-        self._latest[name] = version
+        served = self._served.setdefault(name, _Served())
+        replaced = served.versions.get(version.number)
+        served.versions[version.number] = version
+        if version.number == LATEST:
+            self._latest[name] = version
         return replaced
+
+    def drop(self, name: str, number: str) -> Version:
+        """Serve a numbered version no more. Raises KeyError when it is not there."""
+        return self._served[name].versions.pop(number)
+
+    def point(self, name: str, alias: str, pointer: Pointer) -> None:
+        """From the next call on an alias means this."""
+        self._served[name].aliases[alias] = pointer
+
+    def unpoint(self, name: str, alias: str) -> None:
+        """An alias means nothing any more."""
+        self._served[name].aliases.pop(alias, None)
+
+    def forget(self, name: str) -> list[Version]:
+        """Serve nothing of a function any more; gives the versions it had."""
+        self._latest.pop(name, None)
+        served = self._served.pop(name, None)
+        return list(served.versions.values()) if served else []
 
     def resolve(self, name: str, qualifier: str = "") -> Version:
         """Raises FunctionNotFound."""
-        version = self._latest.get(name)
-        if version is None or qualifier not in ("", LATEST):
+        if not qualifier or qualifier == LATEST:
+            version = self._latest.get(name)
+        else:
+            version = self._qualified(name, qualifier)
+        if version is None:
             raise FunctionNotFound(name, qualifier or LATEST)
         return version
 
+    def latest(self, name: str) -> Version | None:
+        return self._latest.get(name)
+
     def all(self) -> list[Version]:
+        """The functions, as their $LATEST."""
         return [self._latest[name] for name in sorted(self._latest)]
+
+    def versions(self, name: str) -> Mapping[str, Version]:
+        """Those of a function, by their numbers."""
+        served = self._served.get(name)
+        return served.versions if served else {}
+
+    def everything(self) -> list[Version]:
+        """All versions of all functions."""
+        return [each for served in self._served.values() for each in served.versions.values()]
+
+    def _qualified(self, name: str, qualifier: str) -> Version | None:
+        served = self._served.get(name)
+        if served is None:
+            return None
+        pointer = served.aliases.get(qualifier)
+        if pointer is None:
+            return served.versions.get(qualifier)
+        if pointer.other and self._chance() < pointer.share:
+            return served.versions[pointer.other]
+        return served.versions[pointer.number]

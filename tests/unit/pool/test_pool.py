@@ -539,3 +539,37 @@ async def test_a_reserve_that_cannot_be_kept_does_no_harm(world: World) -> None:
     with contextlib.suppress(MachineError):
         assert (await pool.lease()).alive
     assert (await pool.lease()).alive
+
+
+async def test_versions_of_a_function_share_its_concurrency(world: World) -> None:
+    old, new = world.pool(concurrency_max=1), world.pool(concurrency_max=1)
+    new._quota = old._quota
+    instance = await old.lease()
+    (waiting,) = await line_up(new, 1)
+    assert new.size == 0
+    old.release(instance)
+    served = await waiting
+    assert old.lease_now() is None
+    new.release(served)
+    assert old.lease_now() is instance
+
+
+async def test_a_function_without_concurrency_runs_nothing(world: World) -> None:
+    pool = world.pool(concurrency_max=1)
+    pool._quota.change(0)
+    with pytest.raises(TooManyRequests) as caught:
+        await pool.lease()
+    assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert pool.size == pool.waiting == 0
+
+
+async def test_what_is_provisioned_is_started_and_kept(world: World) -> None:
+    pool = world.pool(concurrency_max=5)
+    pool.provisioned = 2
+    pool.step()
+    while len(pool.idle) < 2:  # noqa: ASYNC110  # the starts are other tasks' work
+        await asyncio.sleep(0)
+    pool.retire(float("inf"))
+    assert len(pool.idle) == 2
+    pool.drain()
+    assert pool.idle == []
