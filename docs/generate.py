@@ -19,6 +19,7 @@ import msgspec
 from docs import aws_api
 from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
+    ApiTable,
     ConfigTable,
     FunctionTable,
     MountTable,
@@ -92,6 +93,7 @@ def page() -> str:
         section("`[functions.NAME.mounts.VARIABLE]`", MountTable),
         section("`[functions.NAME.secrets.VARIABLE]`", SecretTable),
         section("`[tls]`", TlsTable),
+        section("`[api]`", ApiTable),
         section("`[requests]`", RequestsTable),
         section("`[prices]`", PricesTable),
         section("`[queues.NAME]`", QueueTable),

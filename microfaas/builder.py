@@ -8,8 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Collection
 
+import msgspec
+
 from microfaas.errors import MachineError
-from microfaas.model import Function, Version
+from microfaas.model import LATEST, EventSettings, Function, Version
 from microfaas.runtime import Runtimes, building
 from microfaas.runtime.manifest import Code, filled
 from microfaas.store import layers
@@ -26,7 +28,9 @@ class Builder:
         self._code = code
         self._directory = directory
 
-    def version(self, function: Function, exclude: Collection[str]) -> Version:
+    def version(
+        self, function: Function, exclude: Collection[str] = (), number: str = LATEST
+    ) -> Version:
         """Blocking; may be called from several threads.
 
         Raises ConfigError for code that cannot be taken, BuildFailed with the compiler's words.
@@ -45,6 +49,8 @@ class Builder:
             code_sha256=sha256,
             layers_dir=layers_dir,
             layers_sha256=layers_sha256,
+            number=number,
+            settings_sha256=_digest(function),
         )
 
     def _built(
@@ -70,3 +76,13 @@ class Builder:
         with open(note, "w", encoding="ascii") as file:
             file.write(built)
         return directory, built
+
+
+def _digest(function: Function) -> str:
+    """Of what a process is started with. Where the code came from is not among it, nor how events
+    are seen through, nor how many may run."""
+    limits = msgspec.structs.replace(function.limits, concurrency_max=0, waiting_max=0)
+    settings = msgspec.structs.replace(
+        function, code="", layers=(), description="", events=EventSettings(), limits=limits
+    )
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()

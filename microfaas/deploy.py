@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Collection
 
 from microfaas.builder import Builder
-from microfaas.model import Function, Version
+from microfaas.model import LATEST, Function, Version
 from microfaas.pool.loading import InitFailed
+from microfaas.pool.pool import Pool
 from microfaas.pool.supervisor import Supervisor
 from microfaas.store.code import CodeStore
 from microfaas.store.functions import Functions
@@ -30,10 +31,39 @@ class Deployer:
 
     async def install(self, function: Function, exclude: Collection[str]) -> Version:
         """Serve a function from now on; it is warmed by `warm`. Raises ConfigError."""
-        version = await asyncio.to_thread(self._builder.version, function, exclude)
-        self._supervisor.open(version)
-        self._functions.put(version)
+        version = await self.build(function, exclude)
+        self.serve(version)
         return version
+
+    async def build(
+        self, function: Function, exclude: Collection[str] = (), number: str = LATEST
+    ) -> Version:
+        """Have a copy of its code; nobody sees it yet. Raises ConfigError, BuildFailed."""
+        return await asyncio.to_thread(self._builder.version, function, exclude, number)
+
+    def serve(self, version: Version) -> None:
+        """From the next call on it runs; what runs on the one that it replaces may end there."""
+        old = self._functions.put(version)
+        self._supervisor.open(version)
+        if version.number == LATEST:
+            self._supervisor.limit(version)
+        if old is not None and old.key != version.key:
+            self._supervisor.retire(old)
+
+    def provision(self, version: Version, instances: int) -> None:
+        """Serve a version with so many instances kept for it."""
+        self.serve(version)
+        pool = self._supervisor.open(version)
+        pool.provisioned = instances
+        pool.step()
+
+    def pool(self, version: Version) -> Pool | None:
+        """What runs it now, if anything does."""
+        return self._supervisor.find(version)
+
+    def drop(self, version: Version) -> None:
+        """It is served no more: what runs and waits may end."""
+        self._supervisor.retire(version)
 
     async def warm(self, version: Version) -> InitFailed | None:
         """Load it ahead of the first call. A fault is told; every call will try again."""
@@ -49,21 +79,20 @@ class Deployer:
 
         What runs finishes on the old code. Raises InitFailed, ConfigError: the old code stays.
         """
-        version = await asyncio.to_thread(self._builder.version, function, exclude)
-        old = self._functions.resolve(function.name)
-        if version.key == old.key:
+        version = await self.build(function, exclude)
+        if version.key == self._functions.resolve(function.name).key:
             return None
         try:
             await self._supervisor.open(version).warm()
         except BaseException:
             self._supervisor.retire(version)
             raise
-        self._functions.put(version)
-        self._supervisor.retire(old)
+        self.serve(version)
         return version
 
     def prune(self) -> None:
         """Forget the copies of code that no function uses."""
         versions = [pool.version for pool in self._supervisor.pools]
+        versions += self._functions.everything()
         in_use = [path for version in versions for path in (version.code_dir, version.layers_dir)]
         self._code.prune([path for path in in_use if path])

@@ -27,6 +27,7 @@ from microfaas.config.schedules import check_names
 from microfaas.config.stream_tables import StreamTable
 from microfaas.config.streams import check_streams, readers, settled
 from microfaas.config.tables import (
+    ApiTable,
     ConfigTable,
     FunctionTable,
     MountTable,
@@ -43,6 +44,7 @@ from microfaas.model import Address, Function
 __all__ = [
     "FILE_NAME",
     "NAME_PATTERN",
+    "ApiTable",
     "Config",
     "ConfigTable",
     "FunctionTable",
@@ -87,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     # Of the command line alone: nobody is asked for a key, wherever the gateway listens.
     insecure: bool = False
     tls: TlsFiles | None = None
+    api: ApiTable = ApiTable()
     requests: RequestsTable = msgspec.field(default_factory=RequestsTable)
     queues: dict[str, QueueTable] = {}
     topics: dict[str, TopicTable] = {}
@@ -183,6 +186,7 @@ def parse(
         sandbox_off=tuple(settings.sandbox_off),
         auth=settings.auth,
         tls=tls,
+        api=settings.api,
         requests=settings.requests,
         queues=queues,
         topics=settings.topics,

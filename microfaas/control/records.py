@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     handler: str
     role: str
     description: str = ""
-    timeout_s: int = 3
+    timeout_s: float = 3
     memory_mb: int = 128
     tmp_mb: int = 512
     environment: dict[str, str] | None = None

@@ -37,6 +37,9 @@ class Table(Generic[T]):
             if name.startswith(prefix):
                 yield name, self._rows[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
     def __len__(self) -> int:
         return len(self._rows)
 

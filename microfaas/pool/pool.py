@@ -55,7 +55,8 @@ class Pool:
         self._shelf = shelf
         self._forks = site.runtime(version).forks
         self._affordable = affordable
-        self._quota = quota or Quota(version.function.limits.concurrency_max)
+        limits = version.function.limits
+        self._quota = quota or Quota(limits.concurrency_max, limits.waiting_max)
         # Who waits, longest first, and until when.
         self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
         self._source_lock = asyncio.Lock()
@@ -130,8 +131,9 @@ class Pool:
             return instance
         if not self._quota.limit:
             raise TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
-        if len(self._waiting) >= limits.waiting_max:
-            reason = plan.refusal(self._view(), limits.waiting_max)
+        waiting_max = self._quota.waiting_max
+        if len(self._waiting) >= waiting_max:
+            reason = plan.refusal(self._view(), waiting_max)
             if reason is not None:
                 raise TooManyRequests(reason)
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""How many invocations of a function may run at once, whatever its versions are."""
+"""How many invocations of a function may run at once and wait, whatever its versions are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 class Quota:
     """Shared by the pools of one function."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, waiting_max: int) -> None:
         self.limit = limit
+        self.waiting_max = waiting_max
         self.busy = 0
         self._blocked: dict[object, Callable[[], None]] = {}
 
@@ -21,8 +22,8 @@ class Quota:
         """Have a pool told when there is room again; once, however often it asks."""
         self._blocked[pool] = wake
 
-    def change(self, limit: int) -> None:
-        self.limit = limit
+    def change(self, limit: int, waiting_max: int) -> None:
+        self.limit, self.waiting_max = limit, waiting_max
         self.tell()
 
     def take(self) -> None:

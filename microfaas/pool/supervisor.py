@@ -64,7 +64,8 @@ class Supervisor:
 
     def limit(self, version: Version) -> None:
         """So many of its function may run at once as this version says, whatever their version."""
-        self._quota(version).change(version.function.limits.concurrency_max)
+        limits = version.function.limits
+        self._quota(version).change(limits.concurrency_max, limits.waiting_max)
 
     def retire(self, version: Version) -> None:
         """Serve what runs and waits on this version, then forget it."""
@@ -152,7 +153,8 @@ class Supervisor:
     def _quota(self, version: Version) -> Quota:
         function = version.function
         if function.name not in self._quotas:
-            self._quotas[function.name] = Quota(function.limits.concurrency_max)
+            limits = function.limits
+            self._quotas[function.name] = Quota(limits.concurrency_max, limits.waiting_max)
         return self._quotas[function.name]
 
     def _free_mb(self) -> int:

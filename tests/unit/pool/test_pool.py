@@ -556,7 +556,7 @@ async def test_versions_of_a_function_share_its_concurrency(world: World) -> Non
 
 async def test_a_function_without_concurrency_runs_nothing(world: World) -> None:
     pool = world.pool(concurrency_max=1)
-    pool._quota.change(0)
+    pool._quota.change(0, 100)
     with pytest.raises(TooManyRequests) as caught:
         await pool.lease()
     assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"

@@ -6,7 +6,7 @@ from microfaas.pool.quota import Quota
 
 
 def test_what_is_taken_is_no_longer_free() -> None:
-    quota = Quota(2)
+    quota = Quota(2, 0)
     quota.take()
     assert quota.free == 1
     quota.give_back()
@@ -14,7 +14,7 @@ def test_what_is_taken_is_no_longer_free() -> None:
 
 
 def test_who_waits_is_told_once() -> None:
-    quota, told = Quota(1), []
+    quota, told = Quota(1, 0), []
     quota.wait("a", lambda: told.append("a"))
     quota.wait("a", lambda: told.append("again"))
     quota.tell()
@@ -23,7 +23,7 @@ def test_who_waits_is_told_once() -> None:
 
 
 def test_who_still_lacks_room_may_wait_again() -> None:
-    quota, told = Quota(0), []
+    quota, told = Quota(0, 0), []
 
     def wake() -> None:
         told.append(quota.limit)
@@ -32,6 +32,6 @@ def test_who_still_lacks_room_may_wait_again() -> None:
 
     quota.wait("a", wake)
     quota.tell()
-    quota.change(3)
+    quota.change(3, 0)
     quota.tell()
     assert told == [0, 3]

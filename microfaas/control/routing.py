@@ -1,0 +1,108 @@
+"""Aliases, which send calls to versions, and instances that are provisioned for either."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import msgspec
+
+from microfaas.control.records import Alias, Provisioned
+from microfaas.control.registry import Registry, key
+from microfaas.deploy import Deployer
+from microfaas.pool.loading import InitFailed
+from microfaas.store.functions import Pointer
+
+
+class Allocation(NamedTuple):
+    """How far provisioned instances are: started, and of those ready; why none can be started."""
+
+    started: int
+    ready: int
+    fault: Exception | None
+
+
+class Routing:
+    """Keeps what is served in step with the registry's aliases and provisioned instances.
+
+    Whoever calls what changes a function holds its lock.
+    """
+
+    def __init__(self, registry: Registry, deployer: Deployer) -> None:
+        self._registry = registry
+        self._deployer = deployer
+
+    def open(self) -> None:
+        """As the registry says; the versions are served already."""
+        for qualified, alias in self._registry.aliases.all():
+            name, _, called = qualified.partition(":")
+            self._point(name, called, alias)
+        for name in {each.partition(":")[0] for each, _ in self._registry.provisioned.all()}:
+            self._provision(name)
+
+    async def put(self, name: str, called: str, alias: Alias) -> None:
+        """From the next call on the alias means this. Raises MachineError."""
+        await self._registry.commit(self._registry.aliases.put(key(name, called), alias))
+        self._point(name, called, alias)
+        self._provision(name)
+
+    async def remove(self, name: str, called: str) -> None:
+        """There is no such alias any more, nor anything provisioned for it. Raises MachineError."""
+        qualified = key(name, called)
+        edits = [self._registry.aliases.remove(qualified)]
+        edits += [
+            table.remove(qualified)
+            for table in (
+                self._registry.provisioned,
+                self._registry.policies,
+                self._registry.invoke_configs,
+            )
+            if qualified in table
+        ]
+        await self._registry.commit(*edits)
+        self._registry.served.unpoint(name, called)
+        self._provision(name)
+
+    async def provision(self, name: str, qualifier: str, instances: int) -> Provisioned:
+        """Keep so many initialised; none, and it is not kept at all. Raises MachineError."""
+        qualified = key(name, qualifier)
+        record = Provisioned(instances, int(time.time() * 1000))
+        table = self._registry.provisioned
+        edit = table.put(qualified, record) if instances else table.remove(qualified)
+        await self._registry.commit(edit)
+        self._provision(name)
+        return record
+
+    def allocation(self, name: str, qualifier: str) -> Allocation:
+        """What there is of what is provisioned for a version or alias."""
+        number = self._number(name, qualifier)
+        version = self._registry.served.versions(name).get(number)
+        pool = self._deployer.pool(version) if version is not None else None
+        if pool is None:
+            return Allocation(0, 0, None)
+        ready = len(pool.idle) + len(pool.busy)
+        # Any other fault is the machine's, and passes.
+        fault = pool.fault if isinstance(pool.fault, InitFailed) else None
+        return Allocation(pool.size, ready, fault)
+
+    def _number(self, name: str, qualifier: str) -> str:
+        alias = self._registry.alias(name, qualifier)
+        return alias.version if alias is not None else qualifier
+
+    def _point(self, name: str, called: str, alias: Alias) -> None:
+        other, share = next(iter(alias.weights.items()), ("", 0.0))
+        served = self._registry.served.versions(name)
+        if alias.version in served and (not other or other in served):
+            pointer = Pointer(alias.version, other, share)
+            self._registry.served.point(name, called, pointer)
+
+    def _provision(self, name: str) -> None:
+        wanted: dict[str, int] = {}
+        for qualified, record in self._registry.provisioned.all(f"{name}:"):
+            number = self._number(name, qualified.partition(":")[2])
+            wanted[number] = wanted.get(number, 0) + record.instances
+        for number, version in list(self._registry.served.versions(name).items()):
+            count = wanted.get(number, 0)
+            if count or version.provisioned:
+                made = msgspec.structs.replace(version, provisioned=count > 0)
+                self._deployer.provision(made, count)

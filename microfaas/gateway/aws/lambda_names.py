@@ -1,0 +1,26 @@
+"""Functions as Lambda's operations name them: bare, with a qualifier, or as ARNs."""
+
+from __future__ import annotations
+
+from microfaas.errors import ServiceError
+from microfaas.gateway import names
+from microfaas.gateway.aws.service import Params
+from microfaas.model import Address
+
+
+def which(params: Params, address: Address) -> tuple[str, str]:
+    """(name, qualifier) of FunctionName and Qualifier. Raises InvalidRequest in AWS's words."""
+    return names.parse(params["FunctionName"], params.get("Qualifier", ""), address)
+
+
+def whole(params: Params, address: Address) -> str:
+    """The name of a function where no version or alias may be meant. Raises ServiceError."""
+    name, qualifier = which(params, address)
+    if qualifier:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            "This operation is permitted on Lambda functions only. Aliases and versions do not "
+            "support this operation. Please specify either a function name or an unqualified "
+            "function ARN.",
+        )
+    return name

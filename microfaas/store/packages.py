@@ -1,0 +1,107 @@
+"""Deployment packages: .zip files as they were uploaded, each by the SHA-256 of its bytes.
+
+Code that came through the API has no folder on this machine to be copied from again, so its
+package is what a restart relies on: it is on disk for good before `put` returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import stat
+import tempfile
+import zipfile
+from collections.abc import Collection
+
+from microfaas.errors import MachineError
+from microfaas.store import tree
+
+_PART = ".new-"
+_SUFFIX = ".zip"
+# The oldest that a .zip can say: two packages of the same folder are the same bytes.
+_WHEN = (1980, 1, 1, 0, 0, 0)
+
+
+class Packages:
+    """All methods block; they may be called from several threads."""
+
+    def __init__(self, root_dir: str) -> None:
+        self._root = root_dir
+
+    def path(self, sha256: str) -> str:
+        """Where a package is, or would be."""
+        return os.path.join(self._root, sha256 + _SUFFIX)
+
+    def put(self, data: bytes) -> str:
+        """Keep a package; its SHA-256 in hex digits. Raises MachineError."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path(sha256)
+        if os.path.exists(path):
+            return sha256
+        try:
+            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            fd, part = tempfile.mkstemp(prefix=_PART, dir=self._root)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(part, path)
+            except BaseException:
+                os.unlink(part)
+                raise
+            self._sync()
+        except OSError as error:
+            raise MachineError(f"cannot keep a package in {self._root}: {error.strerror}") from None
+        return sha256
+
+    def put_folder(self, folder: str) -> str:
+        """Keep a copy of code, as `CodeStore` has it. Raises MachineError."""
+        return self.put(_zipped(folder))
+
+    def read(self, sha256: str) -> bytes:
+        """A package's bytes. Raises MachineError."""
+        try:
+            with open(self.path(sha256), "rb") as file:
+                return file.read()
+        except OSError as error:
+            path = self.path(sha256)
+            raise MachineError(f"cannot read the package {path}: {error.strerror}") from None
+
+    def prune(self, keep: Collection[str]) -> None:
+        """Remove those whose hash is not among `keep`, and what a crash left half-written."""
+        names = {sha256 + _SUFFIX for sha256 in keep}
+        with contextlib.suppress(FileNotFoundError):
+            for name in set(os.listdir(self._root)) - names:
+                os.unlink(os.path.join(self._root, name))
+
+    def _sync(self) -> None:
+        """Names last only once their folder is on disk."""
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _zipped(folder: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in tree.walk(folder):
+            # A link to a file is that file: no archive may have links in it.
+            mode = os.stat(entry.path).st_mode
+            is_folder = stat.S_ISDIR(mode)
+            if is_folder and stat.S_ISLNK(entry.status.st_mode):
+                raise MachineError(f"cannot pack {entry.path}: it is a link to a folder")
+            info = zipfile.ZipInfo(entry.name + "/" * is_folder, _WHEN)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, b"" if is_folder else _content(entry.path))
+    return buffer.getvalue()
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
