@@ -172,6 +172,7 @@ class Lifecycle:
         async with self.lock(name):
             if key(name, number) not in self._registry.versions:
                 return  # as AWS: what is not there is deleted
+            self._check_unused(name, number)
             await self._registry.commit(self._registry.versions.remove(key(name, number)))
             if number in self._registry.served.versions(name):
                 self._machine.deployer.drop(self._registry.served.drop(name, number))
@@ -199,6 +200,10 @@ class Lifecycle:
                 )
             head = msgspec.structs.replace(head, adopted=True)
         return head
+
+    async def packed(self, name: str) -> str:
+        """The package of what a file's function is now, by its hash. Raises ServiceError."""
+        return (await self._packed(name, self._registry.latest(name))).package.sha256
 
     async def tidy(self) -> None:
         """Forget the code that no function uses."""
@@ -321,6 +326,19 @@ class Lifecycle:
                 _log.warning("%s cannot be loaded: %s", version.function.name, fault)
         except MicrofaasError as error:
             _log.error("%s cannot be started: %s", version.function.name, error)
+
+    def _check_unused(self, name: str, number: str) -> None:
+        using = [
+            called.partition(":")[2]
+            for called, alias in self._registry.aliases.all(f"{name}:")
+            if number in (alias.version, *alias.weights)
+        ]
+        if using:
+            raise ServiceError(
+                "ResourceConflictException",
+                "Unable to delete version because the following aliases reference it: "
+                f"[{', '.join(using)}]",
+            )
 
     def _check_settled(self, name: str, edition: Edition) -> None:
         if not edition.created and edition.settles_ms > time.time() * 1000:

@@ -22,11 +22,14 @@ class Table(Generic[T]):
         self._resources = resources
         self._of = of
         self._rows: dict[str, T] = {}
+        # How often something was changed: whoever keeps an index sees by it when to make it anew.
+        self.changes = 0
 
     def open(self) -> None:
         """Read what is on disk. Raises MachineError."""
         rows = self._resources.all(self.kind)
         self._rows = {row.name: msgspec.json.decode(row.settings, type=self._of) for row in rows}
+        self.changes += 1
 
     def get(self, name: str) -> T | None:
         return self._rows.get(name)
@@ -48,19 +51,26 @@ class Table(Generic[T]):
         row = Resource(name, int(time.time() * 1000), msgspec.json.encode(record))
         return Edit(
             self._resources.stored(self.kind, row),
-            functools.partial(self._rows.__setitem__, name, record),
+            functools.partial(self._show, name, record),
         )
 
     def remove(self, name: str) -> Edit:
         """It is no more, once the edit is committed."""
         return Edit(
             self._resources.removed(self.kind, name),
-            functools.partial(self._rows.pop, name, None),
+            functools.partial(self._show, name, None),
         )
 
     def remove_all(self, prefix: str) -> list[Edit]:
         """None of those whose names begin so is there any more."""
         return [self.remove(name) for name, _ in self.all(prefix)]
+
+    def _show(self, name: str, record: T | None) -> None:
+        self.changes += 1
+        if record is None:
+            self._rows.pop(name, None)
+        else:
+            self._rows[name] = record
 
 
 class Edit(NamedTuple):

@@ -1,0 +1,151 @@
+"""Lambda's operations on functions themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from microfaas.control.downloads import Downloads
+from microfaas.control.lifecycle import Lifecycle
+from microfaas.control.registry import Registry
+from microfaas.errors import ServiceError
+from microfaas.gateway.aws import lambda_code, lambda_settings
+from microfaas.gateway.aws.lambda_names import which, whole
+from microfaas.gateway.aws.lambda_shapes import Shapes
+from microfaas.gateway.aws.paging import page
+from microfaas.gateway.aws.service import Call, Caller, Params
+from microfaas.model import LATEST
+
+TAGS_MAX = 50
+
+
+class FunctionsApi:
+    """One coroutine per operation. `buckets` are the folders of local buckets, by their names."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        lifecycle: Lifecycle,
+        shapes: Shapes,
+        downloads: Downloads,
+        buckets: Mapping[str, str],
+        *,
+        strict: bool,
+    ) -> None:
+        self._registry = registry
+        self._lifecycle = lifecycle
+        self._shapes = shapes
+        self._downloads = downloads
+        self._buckets = buckets
+        self._strict = strict
+
+    @property
+    def operations(self) -> Mapping[str, Call]:
+        return {
+            "CreateFunction": self._create,
+            "GetFunction": self._get,
+            "GetFunctionConfiguration": self._get_configuration,
+            "ListFunctions": self._list,
+            "UpdateFunctionCode": self._update_code,
+            "UpdateFunctionConfiguration": self._update_configuration,
+            "DeleteFunction": self._delete,
+        }
+
+    async def _create(self, _: Caller, params: Params) -> Params:
+        name = whole(params, self._registry.address)
+        if len(params.get("Tags", {})) > TAGS_MAX:
+            text = "Number of tags exceeds resource tag limit."
+            raise ServiceError("InvalidParameterValueException", text)
+        settings = lambda_settings.created(params, self._strict)
+        data = await lambda_code.package(params["Code"], self._buckets)
+        edition = await self._lifecycle.create(
+            name,
+            settings,
+            data,
+            tags=params.get("Tags", {}),
+            signing_config=params.get("CodeSigningConfigArn", ""),
+        )
+        if not params.get("Publish"):
+            return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
+        published, number = await self._lifecycle.publish(name)
+        return self._shapes.configuration(name, published, number, number, fresh=True)
+
+    async def _get(self, caller: Caller, params: Params) -> Params:
+        name, qualifier = which(params, self._registry.address)
+        edition, number = self._registry.edition(name, qualifier)
+        head = self._registry.head(name)
+        package = edition.package.sha256 or await self._lifecycle.packed(name)
+        concurrency = {"ReservedConcurrentExecutions": head.reserved}
+        return {
+            "Configuration": self._shapes.configuration(name, edition, qualifier, number),
+            "Code": {
+                "RepositoryType": "S3",
+                "Location": self._downloads.link(caller.base_url, package),
+            },
+            "Tags": head.tags or None,
+            "Concurrency": concurrency if head.reserved is not None else None,
+        }
+
+    async def _get_configuration(self, _: Caller, params: Params) -> Params:
+        name, qualifier = which(params, self._registry.address)
+        edition, number = self._registry.edition(name, qualifier)
+        return self._shapes.configuration(name, edition, qualifier, number)
+
+    async def _list(self, _: Caller, params: Params) -> Params:
+        every = params.get("FunctionVersion") == "ALL"
+        found, more = page(self._rows(every), params)
+        return {"Functions": found, "NextMarker": more}
+
+    async def _update_code(self, _: Caller, params: Params) -> Params:
+        name = whole(params, self._registry.address)
+        self._registry.head(name)
+        data = await lambda_code.package(params, self._buckets)
+        edition = await self._lifecycle.update(
+            name,
+            lambda old: old.settings,
+            data,
+            revision=params.get("RevisionId", ""),
+            dry_run=params.get("DryRun", False),
+        )
+        if not params.get("Publish") or params.get("DryRun"):
+            return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
+        published, number = await self._lifecycle.publish(name)
+        return self._shapes.configuration(name, published, number, number, fresh=True)
+
+    async def _update_configuration(self, _: Caller, params: Params) -> Params:
+        name = whole(params, self._registry.address)
+        edition = await self._lifecycle.update(
+            name,
+            lambda old: lambda_settings.changed(old.settings, params, self._strict),
+            revision=params.get("RevisionId", ""),
+        )
+        return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
+
+    async def _delete(self, _: Caller, params: Params) -> Params:
+        name, qualifier = which(params, self._registry.address)
+        self._registry.head(name)
+        if not qualifier:
+            await self._lifecycle.delete(name)
+            return {"StatusCode": 204}
+        if qualifier == LATEST:
+            text = "$LATEST version cannot be deleted without deleting the function."
+            raise ServiceError("InvalidParameterValueException", text)
+        if self._registry.alias(name, qualifier) is not None:
+            text = "Deletion of aliases is not supported by DeleteFunction: use DeleteAlias."
+            raise ServiceError("InvalidParameterValueException", text)
+        await self._lifecycle.delete_version(name, qualifier)
+        return {"StatusCode": 204}
+
+    def _rows(self, every_version: bool) -> Iterator[tuple[str, Params]]:
+        for name in self._registry.names():
+            latest = self._registry.latest(name)
+            # AWS shows the qualified ARN only where it lists all versions.
+            shown = f"{name}:{LATEST}" if every_version else name
+            made = self._shapes.configuration(name, latest, "", LATEST)
+            if every_version:
+                made["FunctionArn"] = self._registry.arn(name, LATEST)
+            yield shown, made
+            if every_version:
+                for number in self._registry.numbers(name):
+                    edition, _ = self._registry.edition(name, number)
+                    made = self._shapes.configuration(name, edition, number, number)
+                    yield f"{name}:{int(number):012d}", made

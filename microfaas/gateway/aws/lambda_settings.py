@@ -1,0 +1,151 @@
+"""A function's configuration out of a request's parameters, with Lambda's rules beyond the model's.
+Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from microfaas.control.records import LogSettings, Settings
+from microfaas.errors import ServiceError
+from microfaas.gateway.aws import model
+from microfaas.gateway.aws.service import Params
+
+ENVIRONMENT_BYTES_MAX = 4096
+# Kept for whoever asks. Nothing here is encrypted by KMS, traced by X-Ray or in a VPC.
+_TOLD = ("KMSKeyArn", "TracingConfig", "VpcConfig", "SnapStart", "SourceKMSKeyArn")
+# What a function would miss if it were passed over in silence.
+_UNSERVED = {
+    "CapacityProviderConfig": "capacity providers",
+    "DurableConfig": "durable executions",
+    "FileSystemConfigs": "EFS and S3 file systems; mount a directory in microfaas.toml instead",
+    "TenancyConfig": "tenant isolation",
+}
+_RESERVED = re.compile(
+    r"_HANDLER|_X_AMZN_TRACE_ID|AWS_DEFAULT_REGION|AWS_REGION|AWS_EXECUTION_ENV"
+    r"|AWS_LAMBDA_FUNCTION_(NAME|MEMORY_SIZE|VERSION)|AWS_LAMBDA_INITIALIZATION_TYPE"
+    r"|AWS_LAMBDA_LOG_(GROUP|STREAM)_NAME|AWS_ACCESS_KEY|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY"
+    r"|AWS_SESSION_TOKEN|AWS_LAMBDA_RUNTIME_API|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR"
+)
+# Those that AWS has and creates no function for any more.
+_DEPRECATED = re.compile(
+    r"java8|go1\.x|provided|ruby2\.[57]|nodejs([468]\.10|4\.3|4\.3-edge|1[0246]\.x|6\.10|8\.10)?"
+    r"|python(2\.7|3\.[678])|dotnetcore[123]\.[01]|dotnet[567]"
+)
+_DEAD_LETTER = re.compile(r"arn:aws[\w-]*:(sqs|sns):[\w-]+:\d{12}:[\w.-]+")
+
+
+def created(params: Params, strict: bool) -> Settings:
+    """Of a new function. Raises ServiceError."""
+    if params.get("PackageType") == "Image":
+        _refuse("microfaas runs deployment packages of PackageType Zip, and no images.")
+    if "Runtime" not in params or "Handler" not in params:
+        _refuse(
+            "Runtime and Handler are mandatory parameters for functions created with deployment "
+            "packages."
+        )
+    blank = Settings(runtime="", handler="", role=params["Role"])
+    settings = changed(blank, params, strict)
+    architectures = tuple(params.get("Architectures", settings.architectures))
+    return msgspec.structs.replace(settings, architectures=architectures)
+
+
+def changed(old: Settings, params: Params, strict: bool) -> Settings:
+    """What a configuration is with these parameters. Raises ServiceError."""
+    for name, what in _UNSERVED.items():
+        if params.get(name):
+            _refuse(f"{name}: microfaas has no {what}.")
+    if "Runtime" in params:
+        _check_runtime(params["Runtime"], strict)
+    if "Environment" in params:
+        _check_environment(params["Environment"].get("Variables", {}))
+    given: dict[str, Any] = {
+        field: params[name]
+        for name, field in (
+            ("Runtime", "runtime"),
+            ("Handler", "handler"),
+            ("Role", "role"),
+            ("Description", "description"),
+            ("Timeout", "timeout_s"),
+            ("MemorySize", "memory_mb"),
+        )
+        if name in params
+    }
+    if "Environment" in params:
+        given["environment"] = params["Environment"].get("Variables", {})
+    if "EphemeralStorage" in params:
+        given["tmp_mb"] = params["EphemeralStorage"]["Size"]
+    if "Layers" in params:
+        given["layers"] = tuple(params["Layers"])
+    if "DeadLetterConfig" in params:
+        given["dead_letter"] = _dead_letter(params["DeadLetterConfig"].get("TargetArn", ""))
+    if "LoggingConfig" in params:
+        given["logs"] = _logs(old.logs, params["LoggingConfig"])
+    told = {name: params[name] for name in _TOLD if name in params}
+    return msgspec.structs.replace(old, **given, told={**old.told, **told})
+
+
+def _check_runtime(runtime: str, strict: bool) -> None:
+    """Where it is not strict, any runtime that is here will do."""
+    if not strict:
+        return
+    if _DEPRECATED.fullmatch(runtime):
+        _refuse(
+            f"The runtime parameter of {runtime} is no longer supported for creating or updating "
+            "AWS Lambda functions. We recommend you use a supported runtime while creating or "
+            "updating functions."
+        )
+    known = model.load("lambda").shape("Runtime").enum
+    if runtime not in known:
+        _refuse(
+            f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
+            f"value set: [{', '.join(known)}] or be a valid ARN"
+        )
+
+
+def _check_environment(variables: Mapping[str, str]) -> None:
+    if reserved := [name for name in variables if _RESERVED.fullmatch(name)]:
+        _refuse(
+            "Lambda was unable to configure your environment variables because the environment "
+            "variables you have provided contains reserved keys that are currently not supported "
+            f"for modification. Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > ENVIRONMENT_BYTES_MAX:
+        _refuse(
+            "Lambda was unable to configure your environment variables because the environment "
+            "variables you have provided exceeded the 4KB limit. String measured: " + measured
+        )
+
+
+def _dead_letter(arn: str) -> str:
+    if arn and not _DEAD_LETTER.fullmatch(arn):
+        _refuse(f"The provided target ARN {arn} is no queue's or topic's.")
+    return arn
+
+
+def _logs(old: LogSettings, given: Mapping[str, Any]) -> LogSettings:
+    log_format = given.get("LogFormat", old.format)
+    levels = ("ApplicationLogLevel", "SystemLogLevel")
+    if log_format == "Text":
+        if wrong := [name for name in levels if name in given]:
+            _refuse(f"{_and(wrong)} can be set for the LogFormat JSON only.")
+        return LogSettings(group=given.get("LogGroup", old.group))
+    return LogSettings(
+        format="JSON",
+        application_level=given.get("ApplicationLogLevel", old.application_level or "INFO"),
+        system_level=given.get("SystemLogLevel", old.system_level or "INFO"),
+        group=given.get("LogGroup", old.group),
+    )
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(names)
+
+
+def _refuse(text: str) -> None:
+    raise ServiceError("InvalidParameterValueException", text)
