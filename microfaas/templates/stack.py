@@ -1,0 +1,98 @@
+"""What a template comes to: tables as `microfaas.toml` has them, and what these have no key for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+# Buckets are folders here, beside the template.
+BUCKETS_DIR = "buckets"
+INLINE_DIR = ".microfaas/inline"
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """A name for a function's newest version."""
+
+    function: str
+    name: str
+
+
+class FunctionUrl(msgspec.Struct, frozen=True, kw_only=True):
+    """A function URL, by the API's own names; `qualifier` is an alias or empty."""
+
+    function: str
+    qualifier: str
+    settings: dict[str, Any]
+
+
+class Permission(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else may call a function: the parameters of AddPermission."""
+
+    function: str
+    qualifier: str
+    settings: dict[str, Any]
+
+
+class Inline(msgspec.Struct, frozen=True):
+    """Code that stands in the template, and the file it becomes."""
+
+    path: str
+    text: str
+
+
+class Stack(msgspec.Struct, kw_only=True):
+    """A template, resolved. Paths are relative to `root`, the template's folder.
+
+    `settings` has by function what only the API has keys for, `layers` the folders of layers by
+    name.
+    """
+
+    root: str
+    functions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    queues: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    topics: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    streams: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    buckets: list[str] = msgspec.field(default_factory=list)
+    layers: dict[str, str] = msgspec.field(default_factory=dict)
+    aliases: list[Alias] = msgspec.field(default_factory=list)
+    urls: list[FunctionUrl] = msgspec.field(default_factory=list)
+    permissions: list[Permission] = msgspec.field(default_factory=list)
+    inline: list[Inline] = msgspec.field(default_factory=list)
+    settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+    def table(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole as `config.parse` takes it; `settings` are the file's other top-level keys."""
+        return {
+            **settings,
+            "functions": self.functions,
+            "queues": self.queues,
+            "topics": self.topics,
+            "streams": self.streams,
+        }
+
+    def make_folders(self) -> None:
+        """Make what the tables name and the template alone has: inline code, and buckets."""
+        for name in self.buckets:
+            os.makedirs(os.path.join(self.root, bucket_path(name)), exist_ok=True)
+        for code in self.inline:
+            path = os.path.join(self.root, code.path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            # Unchanged it stays untouched, for whoever serves it watches.
+            if _read(path) != code.text:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(code.text)
+
+
+def bucket_path(name: str) -> str:
+    return f"./{BUCKETS_DIR}/{name}"
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
