@@ -30,4 +30,4 @@ class Answers:
 def _set_headers(response: web.StreamResponse, lines: str) -> None:
     for line in lines.split("\r\n")[:-1]:
         name, _, value = line.partition(": ")
-        response.headers[name] = value
+        response.headers.add(name, value)

@@ -25,6 +25,7 @@ from microfaas.model import (
     Outcome,
     Status,
 )
+from microfaas.pool.instance import OnChunk
 
 ASYNC_EVENT_BYTES_MAX = 1 * MIB
 STREAMED_TYPES = ("RequestResponse", "DryRun")
@@ -104,7 +105,7 @@ class LambdaApi:
         request_id = new_request_id()
         write: Write | None = None
 
-        async def on_chunk(payload: bytes) -> None:
+        async def on_chunk(payload: bytes, _: str) -> None:
             nonlocal write
             if write is None:
                 write = await begin(Reply(200, _streamed(invocation), b""))
@@ -124,10 +125,20 @@ class LambdaApi:
                 raise  # it is cut off, which nobody takes for its end
             return faults.fault(error, request_id, self._address)
         # What a handler returns at once is one piece.
-        await on_chunk(outcome.payload if outcome.ok else b"")
+        await on_chunk(outcome.payload if outcome.ok else b"", "")
         assert write is not None
         await write(eventstream.complete(outcome, base64.b64encode(outcome.log_tail).decode()))
         return Reply(200, "", b"")
+
+    async def run(self, invocation: Invocation, on_chunk: OnChunk) -> Outcome:
+        """Run an event that was made of another request than an Invoke.
+
+        Raises RequestTooLarge, FunctionNotFound, TooManyRequests, MachineError.
+        """
+        if len(invocation.event) > EVENT_BYTES_MAX:
+            raise RequestTooLarge(EVENT_BYTES_MAX)
+        self._count(invocation.function, invocation.qualifier, "RequestResponse")
+        return await self._invoker.invoke(invocation, on_chunk)
 
     def fault(self, error: Exception) -> Reply:
         """The reply to a request that got no further than to the gateway."""
@@ -136,14 +147,14 @@ class LambdaApi:
     def _invocation(self, prepared: Prepared, body: bytes, request_id: str) -> Invocation:
         """Raises InvalidRequest, RequestTooLarge, FunctionNotFound, TooManyRequests."""
         self._check(body, prepared.kind)
-        self._count(prepared)
+        self._count(prepared.function, prepared.qualifier, prepared.kind)
         return Invocation(
             request_id=request_id,
             function=prepared.function,
             event=body,
             qualifier=prepared.qualifier,
             client_context=prepared.client_context,
-            trace_id=prepared.trace_id or _new_trace_id(request_id),
+            trace_id=prepared.trace_id or new_trace_id(request_id),
             tail=prepared.tail,
         )
 
@@ -167,15 +178,14 @@ class LambdaApi:
             call.invocation_type or "RequestResponse",
             call.log_type == "Tail",
             _client_context(call.client_context) if call.client_context else b"",
-            # It goes back to the client and into the environment: only as the plain text it is.
-            call.trace_id if call.trace_id.isascii() and call.trace_id.isprintable() else "",
+            plain(call.trace_id),
         )
 
-    def _count(self, prepared: Prepared) -> None:
+    def _count(self, function: str, qualifier: str, kind: str) -> None:
         """Raises FunctionNotFound, and TooManyRequests past the function's rate."""
-        limits = self._invoker.check(prepared.function, prepared.qualifier).function.limits
-        if limits.rate_max is not None and prepared.kind != "DryRun":
-            self._rates.take(prepared.function, limits.rate_max, time.monotonic())
+        limits = self._invoker.check(function, qualifier).function.limits
+        if limits.rate_max is not None and kind != "DryRun":
+            self._rates.take(function, limits.rate_max, time.monotonic())
 
     def _check(self, body: bytes, kind: str) -> None:
         """Raises InvalidRequest, RequestTooLarge."""
@@ -215,7 +225,13 @@ def _streamed(invocation: Invocation) -> str:
     )
 
 
-def _new_trace_id(request_id: str) -> str:
+def plain(trace_id: str) -> str:
+    """A client's trace, if it is fit to go back to him and into the environment; else nothing."""
+    return trace_id if trace_id.isascii() and trace_id.isprintable() else ""
+
+
+def new_trace_id(request_id: str) -> str:
+    """The trace of a request that came without one."""
     # Random already, and seen in the same logs: the request's id serves for the trace's.
     tail = request_id[24:]
     root = f"{request_id[:8]}{request_id[9:13]}{tail}"

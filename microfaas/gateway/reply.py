@@ -46,8 +46,8 @@ class Clock:
 
 
 def headers(reply: Reply, date: str) -> str:
-    """All headers of a reply. 204 has no body, so it has no length either."""
-    length = "" if reply.status == 204 else f"Content-Length: {len(reply.body)}\r\n"
+    """All headers of a reply. 204 and 304 have no body, so they have no length either."""
+    length = "" if reply.status in (204, 304) else f"Content-Length: {len(reply.body)}\r\n"
     return f"Date: {date}\r\n{reply.headers}{length}"
 
 

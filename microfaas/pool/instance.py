@@ -19,7 +19,8 @@ from microfaas.pool.sandbox import Sandbox
 from microfaas.wire.channel import Channel, ChannelClosed
 from microfaas.wire.frames import Message
 
-OnChunk = Callable[[bytes], Awaitable[None]]
+# Takes a piece of a streamed result, and the content type that the function gave with the first.
+OnChunk = Callable[[bytes, str], Awaitable[None]]
 
 
 class Instance:
@@ -137,7 +138,7 @@ class Instance:
         while message["kind"] == "chunk":
             payload = message["payload"]
             if on_chunk is not None:
-                await on_chunk(payload)
+                await on_chunk(payload, message.get("content_type", ""))
             elif kept_bytes <= RESULT_BYTES_MAX:  # what is too large is refused below, not kept
                 kept.append(payload)
                 kept_bytes += len(payload)

@@ -1,0 +1,65 @@
+"""A request of aiohttp's as the value that events are made of."""
+
+from __future__ import annotations
+
+import ssl
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from microfaas.gateway.connections import peer_of
+from microfaas.payloads.http_request import HttpRequest
+
+
+def read(request: web.Request, body: bytes, prefix: int = 0) -> HttpRequest:
+    """The request, without the first `prefix` segments of its path."""
+    path, _, query = _target(request).partition("?")
+    if prefix:
+        path = "/" + "/".join(path.split("/")[prefix + 1 :])
+    return HttpRequest(
+        method=request.method,
+        path=path or "/",
+        query=query,
+        headers=[(_text(name), _text(value)) for name, value in request.raw_headers],
+        body=body,
+        source_ip=peer_of(request.transport).host,
+        scheme=request.scheme,
+        port=_port(request),
+        protocol=f"HTTP/{request.version.major}.{request.version.minor}",
+        tls=_tls(request),
+    )
+
+
+def host(request: web.Request) -> str:
+    """The name by which the client called, without a port."""
+    return request.headers.get("Host", "").partition(":")[0].lower()
+
+
+def _target(request: web.Request) -> str:
+    """Path and query, also where a whole URL was sent as to a proxy."""
+    target = _text(request.raw_path.encode("utf-8", "surrogateescape"))
+    return target if target.startswith("/") else target.partition("://")[2].partition("/")[2]
+
+
+def _text(raw: bytes) -> str:
+    """UTF-8 where it is that; else each byte is a character, so that nothing is lost."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _port(request: web.Request) -> int:
+    """The port that was called: the one in the name, or else the scheme's own."""
+    try:
+        named = urlsplit(f"//{request.headers.get('Host', '')}").port
+    except ValueError:
+        named = None
+    return named or (443 if request.secure else 80)
+
+
+def _tls(request: web.Request) -> tuple[str, str] | None:
+    tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject) or (cipher := tls.cipher()) is None:
+        return None
+    return cipher[1], cipher[0]
