@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from microfaas.config import Config
+from microfaas.config import Config, Trigger
 from microfaas.config.topics import filter_text
 from microfaas.errors import ConfigError, Problem
 from microfaas.messaging.subscriptions import Subscription
 from microfaas.messaging.topics import Topic
+from microfaas.model import Address
 from microfaas.payloads import sns
 from microfaas.triggers.topic import TopicSettings
 
@@ -31,7 +32,7 @@ def topics(config: Config) -> list[Topic]:
 def subscriptions(config: Config, queues: Iterable[str]) -> list[Subscription]:
     """All of the file. Raises ConfigError for what is subscribed and is not there."""
     problems: list[Problem] = []
-    made = [*_of_topics(config), *_of_triggers(config, problems)]
+    made = [*of_topics(config), *of_triggers(config.triggers, config.address, problems)]
     functions = {function.name for function in config.functions}
     known = {"lambda": functions, "sqs": set(queues)}
     seen: set[str] = set()
@@ -52,22 +53,26 @@ def subscriptions(config: Config, queues: Iterable[str]) -> list[Subscription]:
     return made
 
 
-def _of_topics(config: Config) -> Iterator[Subscription]:
+def of_topics(config: Config) -> Iterator[Subscription]:
+    """What the file's topics are subscribed to."""
     for each in config.subscriptions:
         settings = msgspec.structs.asdict(each)
-        arn = _arn(config, each.topic, f"{each.protocol}:{each.endpoint}")
+        arn = _arn(config.address, each.topic, f"{each.protocol}:{each.endpoint}")
         yield Subscription(arn=arn, declared=True, **settings)
 
 
-def _of_triggers(config: Config, problems: list[Problem]) -> Iterator[Subscription]:
-    for trigger in config.triggers:
+def of_triggers(
+    triggers: Iterable[Trigger], address: Address, problems: list[Problem]
+) -> Iterator[Subscription]:
+    """What functions' triggers are subscribed to."""
+    for trigger in triggers:
         settings = trigger.settings
         if not isinstance(settings, TopicSettings):
             continue
         where = f"functions.{trigger.function}.triggers"
         policy = filter_text(where, settings.filter, settings.filter_scope, problems)
         yield Subscription(
-            arn=_arn(config, settings.topic, f"trigger:{trigger.function}:{policy}"),
+            arn=_arn(address, settings.topic, f"trigger:{trigger.function}:{policy}"),
             topic=settings.topic,
             protocol="lambda",
             endpoint=trigger.function,
@@ -77,8 +82,7 @@ def _of_triggers(config: Config, problems: list[Problem]) -> Iterator[Subscripti
         )
 
 
-def _arn(config: Config, topic: str, endpoint: str) -> str:
-    address = config.address
+def _arn(address: Address, topic: str, endpoint: str) -> str:
     topic_arn = f"arn:aws:sns:{address.region}:{address.account_id}:{topic}"
     return f"{topic_arn}:{sns.short_name(topic_arn, endpoint)}"
 

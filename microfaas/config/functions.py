@@ -30,11 +30,17 @@ TriggerKinds = Mapping[str, type[msgspec.Struct]]
 
 
 class Trigger(msgspec.Struct, frozen=True):
-    """One trigger of one function; `settings` is the struct its kind declares."""
+    """One trigger of one function; `settings` is the struct its kind declares.
+
+    `qualifier` is the alias or version that it calls. `consumer` is what it is known by to a
+    stream it reads; the empty one is made of the function's and the stream's names.
+    """
 
     function: str
     kind: str
     settings: msgspec.Struct
+    qualifier: str = ""
+    consumer: str = ""
 
 
 @runtime_checkable

@@ -40,21 +40,23 @@ class Outbox:
         self._http = http
         self._tasks = tasks
         self._routes: list[Route] = []
+        self._served: set[str] = set()
         # A disk that hangs holds up nobody else's threads.
         self._threads = ThreadPoolExecutor(THREADS_MAX, "outbox")
 
     def serve(self, destinations: Iterable[Destination | None]) -> None:
-        """Start to send: to those, and what is left of others."""
+        """Start to send: to those, and what is left of others. More of them may come later."""
         outside = {d.name for d in destinations if d is not None and d.kind in _KINDS}
         left = {depth.name for depth in self._store.depths() if depth.messages}
         outside |= {
             name.removeprefix(OUTBOX_PREFIX) for name in left if name.startswith(OUTBOX_PREFIX)
         }
-        for name in sorted(outside):
+        for name in sorted(outside - self._served):
             post = name.startswith(("http:", "https:"))
             send = functools.partial(self._post if post else self._write, name)
             route = Route(self._store, OUTBOX_PREFIX + name, send, letter_of, self._tasks)
             self._routes.append(route)
+        self._served |= outside
 
     def stop(self) -> list[Route]:
         """Begin nothing more; those that may still be at work."""

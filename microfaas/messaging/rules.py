@@ -1,7 +1,7 @@
 """EventBridge's rules on the default bus: what matches an event, or is due, is sent to targets.
 
 An event that is put, or a tick, and all that it gives rise to are one commit. Rules that are made
-through the API are kept among the resources; those of the configuration's file are declared anew
+through the API are kept among the resources; those of functions' triggers are declared anew
 at each start, and the API neither shows nor changes them.
 """
 
@@ -86,7 +86,7 @@ class Rules:
         self._clock = clock
         self._rows = {row.name: row for row in resources.all(KIND)}
         self._rules = {name: _decode(row.settings) for name, row in self._rows.items()}
-        self._declared = [_Listening(rule, compile_pattern(rule.pattern)) for rule in declared]
+        self.declare(declared)
         self._listening = {name: _compiled(rule) for name, rule in self._rules.items()}
         self._changing = asyncio.Lock()
 
@@ -94,6 +94,10 @@ class Rules:
         """Go on with the schedules of rules."""
         rules = [rule for rule in self._rules.values() if rule.expression and rule.enabled]
         await self._schedules.begin([self._plan(rule) for rule in rules])
+
+    def declare(self, rules: Iterable[Rule]) -> None:
+        """Those of functions' triggers are these, and no others any more."""
+        self._declared = [_Listening(rule, compile_pattern(rule.pattern)) for rule in rules]
 
     def all(self) -> list[Rule]:
         """Those of the API, in the order of their names."""

@@ -71,6 +71,12 @@ class Subscriptions:
         for resource in resources.all(KIND):
             made = msgspec.json.decode(resource.settings, type=Subscription)
             self._keep(made, _compile(made))
+        self.declare(declared)
+
+    def declare(self, declared: Iterable[Subscription]) -> None:
+        """Those of the file and of functions' triggers are these, and no others any more."""
+        for each in [each for each in self._all.values() if each.declared]:
+            self._drop(each)
         for made in declared:
             self._keep(made, _compile(made))
 

@@ -152,7 +152,8 @@ class Topics:
             return
         _refuse_declared(topic)
         for subscription in self.subscriptions.of(topic.name):
-            await self.subscriptions.remove(subscription)
+            if not subscription.declared:
+                await self.subscriptions.remove(subscription)
         batch = Batch()
         batch.also(*self._resources.removed(KIND, topic.name))
         await self._store.commit(batch)

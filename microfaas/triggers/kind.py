@@ -10,14 +10,19 @@ import msgspec
 
 from microfaas.config import Trigger
 from microfaas.dispatch.destinations import Destinations
+from microfaas.errors import FunctionNotFound
 from microfaas.invoke import Invoker
 from microfaas.messaging.queues import Queues
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.streams import Streams
-from microfaas.model import Address
+from microfaas.model import Address, Limits
 from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.triggers.watching import Watcher
+
+
+def _nobody(_: bool) -> None:
+    """Where nobody wants to know."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +38,18 @@ class Surroundings:
     streams: Streams
     destinations: Destinations
     invoker: Invoker
-    # How many instances of a function there may be.
-    concurrency: Callable[[str], int]
     ledger: Ledger
     watcher: Watcher
     stopping: asyncio.Event
+    # Told of each batch whether the function's call went well.
+    report: Callable[[bool], None] = _nobody
+
+    def limits(self, trigger: Trigger) -> Limits:
+        """What a function's calls may take; where there is no such function, what is usual."""
+        try:
+            return self.invoker.check(trigger.function, trigger.qualifier).function.limits
+        except FunctionNotFound:
+            return Limits()
 
 
 @dataclass(frozen=True, slots=True)

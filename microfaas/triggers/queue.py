@@ -54,7 +54,7 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Receive and run until cancelled or the server stops."""
     settings = trigger.settings
     assert isinstance(settings, QueueSettings)
-    await Feed(trigger.function, settings, around).run()
+    await Feed(trigger, settings, around).run()
 
 
 class Room:
@@ -79,22 +79,20 @@ class Room:
 class Feed:
     """One queue's way into one function."""
 
-    def __init__(self, function: str, settings: QueueSettings, around: Surroundings) -> None:
-        self._function = function
+    def __init__(self, trigger: Trigger, settings: QueueSettings, around: Surroundings) -> None:
+        self._trigger = trigger
+        self._function = trigger.function
         self._settings = settings
         self._around = around
         self._queues = around.queues
         self._filters = compile_filters(settings.filters, "body")
         self._arn = sqs.arn(around.address, settings.queue)
-        # How long a call may take.
-        self._call_s = 0
         self._refusals = 0
         self._complaint = ""
 
     async def run(self) -> None:
         """Until the server stops; what was begun then ends."""
-        limits = self._around.invoker.check(self._function, "").function.limits
-        self._call_s = math.ceil(limits.timeout_s)
+        limits = self._around.limits(self._trigger)
         slots = asyncio.Semaphore(self._settings.concurrency or limits.concurrency_max)
         async with asyncio.TaskGroup() as group:
             stop = group.create_task(self._stop())
@@ -134,7 +132,8 @@ class Feed:
         try:
             queue = self._queues.directory.get(name)
             # None comes back while others are waited for, nor while the function may be at it.
-            hidden_s = max(queue.settings.visibility_timeout_s, self._call_s)
+            call_s = math.ceil(self._around.limits(self._trigger).timeout_s)
+            hidden_s = max(queue.settings.visibility_timeout_s, call_s)
             hidden_s += self._settings.window_s
             received = await self._queues.receive(
                 name,
@@ -179,12 +178,19 @@ class Feed:
     async def _call(self, event: bytes, batch: Sequence[Received]) -> list[Received]:
         """Run the function; gives what it has dealt with."""
         request_id = new_request_id()
-        invocation = Invocation(request_id=request_id, function=self._function, event=event)
+        invocation = Invocation(
+            request_id=request_id,
+            function=self._function,
+            qualifier=self._trigger.qualifier,
+            event=event,
+        )
         try:
             outcome = await self._around.invoker.invoke(invocation)
         except (TooManyRequests, MachineError, FunctionNotFound) as error:
+            self._around.report(False)
             await self._refused(batch, error)
             return []
+        self._around.report(outcome.ok)
         self._refusals = 0
         return self._dealt_with(batch, outcome, request_id)
 

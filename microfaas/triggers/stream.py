@@ -15,9 +15,9 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from microfaas.config import Config, Trigger
+from microfaas.config import Trigger
 from microfaas.config.events import destination
 from microfaas.config.streams import StreamSettings
 from microfaas.messaging import stream_numbers as numbers
@@ -46,7 +46,7 @@ _log = logging.getLogger("microfaas.triggers")
 async def run(trigger: Trigger, around: Surroundings) -> None:
     """Have the function work at the stream until cancelled or the server stops."""
     assert isinstance(trigger.settings, StreamSettings)
-    reader = Reader(trigger.function, trigger.settings, around)
+    reader = Reader(trigger, trigger.settings, around)
     lanes = await reader.lanes()
     async with asyncio.TaskGroup() as group:
         for lane in lanes:
@@ -56,11 +56,11 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
             lane.wake.set()
 
 
-def destinations(config: Config) -> Iterator[Destination]:
+def destinations(triggers: Iterable[Trigger], root: str) -> Iterator[Destination]:
     """Where stream triggers send what they give up."""
-    for trigger in config.triggers:
+    for trigger in triggers:
         if isinstance(trigger.settings, StreamSettings) and trigger.settings.on_failure:
-            made = destination(trigger.settings.on_failure, config.root)
+            made = destination(trigger.settings.on_failure, root)
             if made is not None:
                 yield made
 
@@ -68,12 +68,11 @@ def destinations(config: Config) -> Iterator[Destination]:
 class Reader:
     """What the lanes of one trigger have in common."""
 
-    def __init__(self, function: str, settings: StreamSettings, around: Surroundings) -> None:
-        self.function = function
+    def __init__(self, trigger: Trigger, settings: StreamSettings, around: Surroundings) -> None:
         self.settings = settings
         self.around = around
         self.streams = around.streams
-        self.consumer = consumer_of(function, settings.stream)
+        self.consumer = trigger.consumer or consumer_of(trigger.function, settings.stream)
         self.filters = compile_filters(settings.filters, "data")
         self.rules = Rules(
             batch_size=settings.batch_size,
@@ -83,10 +82,10 @@ class Reader:
             bisect=settings.bisect_on_error,
             tumbling_ms=settings.tumbling_window_s * 1000,
         )
-        self.slots = asyncio.Semaphore(around.concurrency(function))
-        self.calls = Calls(function, around.invoker, settings.report_batch_item_failures)
+        self.slots = asyncio.Semaphore(around.limits(trigger).concurrency_max)
+        self.calls = Calls(trigger, around, settings.report_batch_item_failures)
         to = settings.on_failure and destination(settings.on_failure, around.root)
-        self.ends = Ends(function, settings.stream, around, to or None)
+        self.ends = Ends(trigger, settings.stream, around, to or None)
 
     async def lanes(self) -> list[Lane]:
         """One for each shard and part of its keys; where they begin is on disk then."""

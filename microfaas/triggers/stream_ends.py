@@ -8,10 +8,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from microfaas.config import Trigger
 from microfaas.errors import FunctionNotFound, MachineError, MicrofaasError, TooManyRequests
-from microfaas.invoke import Invoker, new_request_id
+from microfaas.invoke import new_request_id
 from microfaas.messaging import stream_numbers as numbers
-from microfaas.model import LATEST, Destination, Invocation, Outcome
+from microfaas.model import Destination, Invocation, Outcome
 from microfaas.payloads import kinesis, results
 from microfaas.payloads.kinesis import Given, Lost, Source
 from microfaas.store import events
@@ -38,9 +39,10 @@ class Called:
 class Calls:
     """Calls of one function with batches."""
 
-    def __init__(self, function: str, invoker: Invoker, reports: bool) -> None:
-        self._function = function
-        self._invoker = invoker
+    def __init__(self, trigger: Trigger, around: Surroundings, reports: bool) -> None:
+        self._function = trigger.function
+        self._qualifier = trigger.qualifier
+        self._around = around
         self._reports = reports
         self._complaint = ""
 
@@ -51,12 +53,19 @@ class Calls:
         request_id = new_request_id()
         if expired:
             return Called(request_id, Verdict("expired"))
-        invocation = Invocation(request_id=request_id, function=self._function, event=event)
+        invocation = Invocation(
+            request_id=request_id,
+            function=self._function,
+            qualifier=self._qualifier,
+            event=event,
+        )
         try:
-            outcome = await self._invoker.invoke(invocation)
+            outcome = await self._around.invoker.invoke(invocation)
         except (TooManyRequests, MachineError, FunctionNotFound) as error:
+            self._around.report(False)
             self._complain(str(error))
             return Called(request_id, Verdict("refused"))
+        self._around.report(outcome.ok)
         self._complaint = ""
         return Called(request_id, self._verdict(outcome, names, windowed), outcome)
 
@@ -94,13 +103,17 @@ class Ends:
     """What a trigger tells of batches that were given up, as parts of batches of changes."""
 
     def __init__(
-        self, function: str, stream: str, around: Surroundings, to: Destination | None
+        self, trigger: Trigger, stream: str, around: Surroundings, to: Destination | None
     ) -> None:
-        self._function = function
+        self._function = trigger.function
+        self._qualifier = trigger.qualifier
         self._stream = stream
         self._store = around.store
         self._destinations = around.destinations
-        self._arn = f"{around.address.arn(function)}:{LATEST}"
+        # As the mapping has it, so without $LATEST.
+        self._arn = ":".join(
+            filter(None, (around.address.arn(trigger.function), trigger.qualifier))
+        )
         self._to = to
 
     def give_up(self, batch: Batch, source: Source, ended: Ended, records: Sequence[Given]) -> None:
@@ -197,7 +210,7 @@ class Ends:
             ended.attempts,
             PREFIX + self._function,
             kind or ended.condition,
-            events.encode_attributes(EventAttributes(source=name)),
+            events.encode_attributes(EventAttributes(qualifier=self._qualifier, source=name)),
         )
 
     def _overflown(self, queue: str, body: bytes, attributes: bytes) -> DeadLetter:

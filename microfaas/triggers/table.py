@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
 
-from microfaas.config import Config, Trigger
+from microfaas.config import Trigger
 from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.schedules import EventSettings, ScheduleSettings
 from microfaas.config.streams import StreamSettings
-from microfaas.triggers import bucket, event, queue, schedule, stream, tailing, topic
+from microfaas.triggers import bucket, event, queue, schedule, stream, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
@@ -35,11 +35,6 @@ _log = logging.getLogger("microfaas.triggers")
 def settings() -> dict[str, type[msgspec.Struct]]:
     """What `config.load` needs to read the kinds' settings."""
     return {name: kind.settings for name, kind in KINDS.items()}
-
-
-def everything(config: Config, around: Surroundings) -> list[Coroutine[None, None, None]]:
-    """All triggers, and what feeds streams."""
-    return [*(run(each, around) for each in config.triggers), tailing.run(config.streams, around)]
 
 
 async def run(trigger: Trigger, around: Surroundings) -> None:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +24,8 @@ from microfaas.testing import FakeInvoker
 from microfaas.triggers import queue
 
 sys.path.append(str(Path(__file__).parents[1] / "messaging"))
+sys.path.append(str(Path(__file__).parent))
+from around import surroundings
 from queue_world import World, opened, tables
 
 DECLARED = tables(
@@ -72,7 +73,7 @@ async def fed(
 ) -> AsyncIterator[None]:
     """The trigger at work; leaving stops it as the server would."""
     stopping = asyncio.Event()
-    around: Any = SimpleNamespace(
+    around = surroundings(
         address=Address(),
         invoker=FakeInvoker({"f": function}),
         queues=world.queues,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -19,8 +20,10 @@ from microfaas.store.messages import Batch, Message, MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.triggers import table
 from microfaas.triggers.bucket import BucketSettings
-from microfaas.triggers.kind import Surroundings
 from microfaas.triggers.watching import Watcher
+
+sys.path.append(str(Path(__file__).parent))
+from around import surroundings
 
 QUEUE = "function:f"
 PATIENCE_S = 60.0
@@ -88,8 +91,7 @@ class World:
             "watcher": self.watcher,
             "stopping": stopping,
         }
-        # What other kinds of triggers work with, buckets do not ask for.
-        around = Surroundings(**{f.name: given.get(f.name) for f in fields(Surroundings)})  # type: ignore[arg-type]
+        around = surroundings(**given)
         trigger = Trigger("f", "bucket", BucketSettings(**{"path": "inbox", **settings}))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(table.run(trigger, around))

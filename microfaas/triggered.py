@@ -1,0 +1,120 @@
+"""What fires functions, wired: the file's triggers and those that come while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from microfaas import subscribed
+from microfaas.config import Config, FunctionTable, StreamTable, Trigger
+from microfaas.config.queue_triggers import check_visibility
+from microfaas.config.schedules import check_names
+from microfaas.config.streams import check_streams, readers
+from microfaas.durable import Durable
+from microfaas.errors import InvalidRequest, Problem
+from microfaas.gateway.invocations_api import Operation
+from microfaas.gateway.triggers_api import TriggersApi
+from microfaas.store.objects import Ledger
+from microfaas.triggers import tailing
+from microfaas.triggers.deployed import triggers_of
+from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.running import Triggers
+from microfaas.triggers.watching import Watcher
+
+
+class Triggered:
+    """The triggers' runner, and what may be put into it."""
+
+    def __init__(self, config: Config, durable: Durable, ledger: Ledger, watcher: Watcher) -> None:
+        self._config = config
+        self._durable = durable
+        around = Surroundings(
+            root=config.root,
+            address=config.address,
+            store=durable.store,
+            queues=durable.queues,
+            schedules=durable.schedules,
+            streams=durable.streams,
+            destinations=durable.destinations,
+            invoker=durable.invoker,
+            ledger=ledger,
+            watcher=watcher,
+            stopping=asyncio.Event(),
+        )
+        self.running = Triggers(around, config.drain_s_max)
+        self._putting = asyncio.Lock()
+
+    def start(self) -> None:
+        """The file's, what feeds its streams, and what was deployed."""
+        streams = self._config.streams
+        self.running.put_work("tails", [lambda around: tailing.run(streams, around)])
+        self.running.put("file", self._config.triggers)
+        for function in self._durable.deployed.functions():
+            self._run(function)
+
+    def operations(self) -> Sequence[Operation]:
+        """The rows of microfaas's own API."""
+        return TriggersApi(self).operations
+
+    async def close(self) -> None:
+        """They take nothing new, and what runs may finish."""
+        await self.running.close()
+
+    def tables(self, function: str) -> Sequence[dict[str, Any]]:
+        """What was deployed. Raises FunctionNotFound, and InvalidRequest for the file's."""
+        self._check_ours(function)
+        return self._durable.deployed.tables(function)
+
+    async def put(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
+        """Keep and run these, once those before have ended what they had begun.
+
+        Raises FunctionNotFound, InvalidRequest, MachineError.
+        """
+        self._check_ours(function)
+        self._check(function, tables)
+        await self._replace(function, tables)
+
+    async def forget(self, function: str) -> None:
+        """The function is no more, and neither are its triggers. Raises MachineError."""
+        if self._durable.deployed.tables(function):
+            await self._replace(function, [])
+
+    async def _replace(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
+        async with self._putting:
+            await self._durable.deployed.put(function, tables)
+            await self._durable.declare()
+            self._run(function)
+
+    def _run(self, function: str) -> None:
+        self.running.put(f"function:{function}", self._durable.deployed.triggers(function))
+
+    def _check_ours(self, function: str) -> None:
+        if any(each.name == function for each in self._config.functions):
+            text = f"the triggers of {function} stand in microfaas.toml; change them there"
+            raise InvalidRequest(text, "ResourceConflictException")
+        self._durable.invoker.check(function, "")
+
+    def _check(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
+        """As the file's are checked. Raises InvalidRequest with all that is wrong."""
+        problems: list[Problem] = []
+        made = triggers_of(function, tables, problems)
+        check_names(made, problems)
+        limits = self._durable.invoker.check(function, "").function.limits
+        row = FunctionTable(timeout_s=limits.timeout_s)
+        check_visibility([(function, row)], made, self._config.queues, problems)
+        streams = {stream.name: StreamTable() for stream in self._durable.streams.all()}
+        check_streams(streams, readers(made), problems)
+        self._check_topics(function, made, problems)
+        if problems:
+            lines = "".join(f"\n  {problem}" for problem in problems)
+            raise InvalidRequest(f"cannot use these triggers:{lines}")
+
+    def _check_topics(
+        self, function: str, triggers: Sequence[Trigger], problems: list[Problem]
+    ) -> None:
+        known = {topic.name for topic in self._durable.topics.all()}
+        for each in subscribed.of_triggers(triggers, self._config.address, problems):
+            if each.topic not in known:
+                where = f"functions.{function}.triggers"
+                problems.append(Problem(where, f"there is no topic {each.topic}; make it first"))
