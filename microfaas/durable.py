@@ -16,7 +16,7 @@ from collections.abc import Callable
 from microfaas import subscribed
 from microfaas.config import Config
 from microfaas.dispatch.destinations import Destinations
-from microfaas.dispatch.events import Events, Served
+from microfaas.dispatch.events import Events, Served, SettingsOf
 from microfaas.dispatch.history import History
 from microfaas.dispatch.http import HttpSender
 from microfaas.dispatch.into_streams import IntoStreams
@@ -28,7 +28,7 @@ from microfaas.errors import MachineError
 from microfaas.gateway.aws.events import EventsApi
 from microfaas.gateway.aws.kinesis import KinesisApi
 from microfaas.gateway.aws.scheduler import SchedulerApi
-from microfaas.gateway.aws.service import Services
+from microfaas.gateway.aws.service import Service
 from microfaas.gateway.aws.sns import SnsApi
 from microfaas.gateway.aws.sqs import SqsApi
 from microfaas.gateway.invocations_api import InvocationsApi
@@ -43,18 +43,21 @@ from microfaas.messaging.rules import Rules
 from microfaas.messaging.scheduler import Scheduler
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.streams import Streams
-from microfaas.messaging.subscriptions import Subscriptions
+from microfaas.messaging.subscriptions import Subscription, Subscriptions
 from microfaas.messaging.targets import Kind, Send, Targets
 from microfaas.messaging.topics import Topics
+from microfaas.model import Version
 from microfaas.store import signing
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
+from microfaas.store.functions import Functions
 from microfaas.store.messages import MessageStore
 from microfaas.store.resources import Resources
 from microfaas.store.results import Results
 from microfaas.store.signing import Signer
 from microfaas.store.streams import StreamStore
 from microfaas.triggers import event, schedule, stream
+from microfaas.triggers.deployed import Deployed
 
 PRUNE_S = 10.0
 
@@ -71,12 +74,19 @@ class Durable:
         database: Database,
         invoker: Invoker,
         tasks: asyncio.TaskGroup,
+        functions: Functions,
+        resources: Resources,
+        settings_of: SettingsOf,
     ) -> None:
         """`url` is where others than functions find the gateway."""
+        self._functions = functions
         self._config = config
         self._tasks = tasks
         self.store = MessageStore(database)
-        self.resources = Resources(database)
+        self.resources = resources
+        self.deployed = Deployed(self.resources)
+        # All that is known before anything is served.
+        self._triggers = [*config.triggers, *self.deployed.all()]
         self.schedules = Schedules(database, self.store)
         self.streams = Streams(
             StreamStore(database), self.resources, config.address, streams.declared(config.streams)
@@ -92,9 +102,7 @@ class Durable:
         self.topics = Topics(
             self.store,
             self.resources,
-            Subscriptions(
-                self.store, self.resources, subscribed.subscriptions(config, config.queues)
-            ),
+            Subscriptions(self.store, self.resources, self._subscriptions()),
             Signer(os.path.join(config.data, signing.FILE_NAME)),
             config.address,
             url,
@@ -115,10 +123,17 @@ class Durable:
             self.schedules,
             targets,
             config.address,
-            event.rules(config.triggers),
+            event.rules(self._triggers),
         )
         self.scheduler = Scheduler(self.resources, self.schedules, targets, config.address)
-        self.events = Events(self.store, invoker, self.destinations, config.address, tasks)
+        self.events = Events(
+            self.store,
+            invoker,
+            self.destinations,
+            config.address,
+            tasks,
+            settings_of=settings_of,
+        )
         self.invocations = InvocationsApi(
             History(self.store, self.events, self.results),
             Letters(self.store, self.dead, self.events),
@@ -130,32 +145,37 @@ class Durable:
         await self.store.open()
         await self.streams.open()
         await self.topics.open()
-        await self.schedules.discard(schedule.gone(self.schedules.keys(), self._config.triggers))
+        await self._discard_schedules()
         await self.rules.open()
         await self.scheduler.open()
 
     def serve(self) -> None:
         """Start to deal with what waits."""
-        served = {
-            f.name: Served(f.events, f.limits.concurrency_max) for f in self._config.functions
-        }
-        self.events.serve(served)
+        for version in self._functions.all():
+            self.follow(version)
+        self.events.serve({})
         self.moves.serve()
         self._into_streams.serve()
         settings = [function.events for function in self._config.functions]
         ends = [to for each in settings for to in (each.on_success, each.on_failure)]
-        self._outbox.serve([*ends, *stream.destinations(self._config)])
+        self._outbox.serve([*ends, *stream.destinations(self._triggers, self._config.root)])
         for forever in (self._subscribers.run, self.schedules.run, self.streams.run, self._prune):
             self._tasks.create_task(forever())
 
-    def services(self) -> Services:
+    def follow(self, version: Version) -> None:
+        """Run the events of a function from now on."""
+        function = version.function
+        served = Served(function.events, max(1, function.limits.concurrency_max))
+        self.events.serve({function.name: served})
+
+    def services(self) -> list[Service]:
         """What the gateway answers of AWS's other APIs."""
         sns = SnsApi(self.topics, self._config.address, self._exists, self.store.commit)
         buses = EventsApi(self.rules, self._config.address)
         sqs = SqsApi(self.queues, self.moves)
         timed = SchedulerApi(self.scheduler)
         kinesis = KinesisApi(self.streams)
-        return Services([api.service() for api in (sqs, sns, kinesis, buses, timed)])
+        return [api.service() for api in (sqs, sns, kinesis, buses, timed)]
 
     def lists(self) -> dict[str, Callable[[str], Reply]]:
         """What the gateway lists beside functions."""
@@ -177,9 +197,23 @@ class Durable:
         self._outbox.close()
         self._mail.close()
 
-    def concurrency(self, function: str) -> int:
-        """How many instances of a function there may be."""
-        return next(f.limits.concurrency_max for f in self._config.functions if f.name == function)
+    async def declare(self) -> None:
+        """Other triggers than before are deployed: what they do is what is done from now on.
+
+        Raises MachineError.
+        """
+        self._triggers = [*self._config.triggers, *self.deployed.all()]
+        self.topics.subscriptions.declare(self._subscriptions())
+        self.rules.declare(event.rules(self._triggers))
+        self._outbox.serve(stream.destinations(self._triggers, self._config.root))
+        await self._discard_schedules()
+
+    def _subscriptions(self) -> list[Subscription]:
+        made = subscribed.subscriptions(self._config, self._config.queues)
+        return [*made, *subscribed.of_triggers(self.deployed.all(), self._config.address, [])]
+
+    async def _discard_schedules(self) -> None:
+        await self.schedules.discard(schedule.gone(self.schedules.keys(), self._triggers))
 
     def _sends(self) -> dict[Kind, Send]:
         """How rules and schedules send to what is no function."""
@@ -195,7 +229,7 @@ class Durable:
         """Whether there is a function, or a queue, of that name."""
         if protocol == "sqs":
             return name in self.queues.directory
-        return protocol == "lambda" and any(f.name == name for f in self._config.functions)
+        return protocol == "lambda" and self._functions.latest(name) is not None
 
     async def _prune(self) -> None:
         """Keep the histories within their bounds."""

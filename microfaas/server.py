@@ -19,11 +19,15 @@ import uvloop
 from microfaas.audit import Audit
 from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
+from microfaas.control.lifecycle import Machine
+from microfaas.control.registry import Registry
+from microfaas.controlplane import ControlPlane, of_file
 from microfaas.deploy import Deployer
 from microfaas.durable import Durable
 from microfaas.errors import MachineError, MicrofaasError
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
+from microfaas.gateway.aws.service import Services
 from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.lambda_api import LambdaApi
@@ -34,10 +38,10 @@ from microfaas.linux.facilities import Facility
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
 from microfaas.log import LogFile, path_of
-from microfaas.model import MIB, Function, Version
-from microfaas.pool.loading import InitFailed
+from microfaas.model import MIB, Function
 from microfaas.pool.site import Closable, Site
 from microfaas.pool.supervisor import Supervisor
+from microfaas.reloading import Reloader
 from microfaas.runtime import Runtimes
 from microfaas.store import db, machine_key
 from microfaas.store.code import CodeStore
@@ -46,13 +50,13 @@ from microfaas.store.functions import Functions
 from microfaas.store.keys import KeyRing
 from microfaas.store.machine_key import MachineKey
 from microfaas.store.objects import Ledger
+from microfaas.store.packages import Packages
+from microfaas.store.resources import Resources
 from microfaas.store.secrets import SecretStore
 from microfaas.store.usage import UsageLog
 from microfaas.supplies import Stores
-from microfaas.triggers import table
-from microfaas.triggers.bucket import BucketSettings
-from microfaas.triggers.kind import Surroundings
-from microfaas.triggers.watching import Watcher, changes
+from microfaas.triggered import Triggered
+from microfaas.triggers.watching import Watcher
 
 LOCK = "lock"
 # How long what the functions print may stay in memory before it is written.
@@ -182,19 +186,41 @@ class _Server:
             key = MachineKey.load(os.path.join(config.data, machine_key.FILE_NAME))
             secrets = SecretStore(database, key)
             supplies = Stores(key, secrets, code, self._serve_endpoint)
-            supervisor = Supervisor(self._site(launcher, supplies), self.budget_mb, tasks)
+            site = self._site(launcher, supplies)
+            supervisor = Supervisor(site, self.budget_mb, tasks)
             stack.push_async_callback(supervisor.close)
             functions = Functions()
             builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
             deployer = Deployer(builder, code, functions, supervisor)
             invoker = Invoker(functions, supervisor, usage)
-            durable = Durable(config, self.url, database, invoker, tasks)
+            resources = Resources(database)
+            registry = Registry(resources, functions, config.address)
+            registry.open()
+            durable = Durable(
+                config,
+                self.url,
+                database,
+                invoker,
+                tasks,
+                functions,
+                resources,
+                registry.event_settings,
+            )
             await durable.open()
+            packages = Packages(os.path.join(config.data, "packages"))
+            machine = Machine(self._runtimes, packages, deployer, site.check, self.budget_mb)
+            plane = ControlPlane(config, registry, machine, durable, key, tasks)
             watcher = Watcher()
             stack.callback(watcher.close)
+            triggered = Triggered(config, durable, Ledger(database), watcher)
+            reloader = Reloader(
+                config, deployer, watcher, lambda name: registry.origin(name) == "file"
+            )
             for forever in (supervisor.run, usage.run, self._write_logs):
                 tasks.create_task(forever())
-            versions = [await deployer.install(f, self._not_code()) for f in config.functions]
+            declared = of_file(registry, config)
+            versions = [await deployer.install(f, reloader.not_code) for f in declared]
+            await plane.open()
             deployer.prune()
             ring, audit = KeyRing(database, key, functions), Audit(config.data)
             guard = Guard(ring, audit, config.address) if self.access == "keys" else None
@@ -205,14 +231,17 @@ class _Server:
                 tasks.create_task(certificate.follow())
             gateway = self._gateway = Gateway(
                 LambdaApi(invoker, durable.events.accept, config.address),
-                ControlApi(functions, supervisor, config.address, durable.invocations),
+                ControlApi(
+                    functions, supervisor, registry, durable.invocations, triggered.operations()
+                ),
                 config.address,
                 drain_s_max=config.drain_s_max,
                 guard=guard,
                 requests=config.requests,
-                services=durable.services(),
+                services=Services([*durable.services(), *plane.services()]),
                 certificate=durable.topics.certificate,
                 lists=durable.lists(),
+                download=plane.download,
             )
             stack.push_async_callback(durable.close)
             durable.serve()
@@ -221,10 +250,11 @@ class _Server:
             stack.callback(durable.hurry)
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
-            await stack.enter_async_context(self._triggers(Ledger(database), durable, watcher))
+            triggered.start()
+            stack.push_async_callback(triggered.close)
             announce(self._serving(len(ring)))
             for version in versions:
-                tasks.create_task(self._keep(version, deployer, watcher))
+                tasks.create_task(reloader.keep(version))
             await stopped.wait()
             _log.info("stopping")
 
@@ -254,79 +284,6 @@ class _Server:
         for function in self.config.functions:
             site.check(function)  # what cannot be is told before anything starts
         return site
-
-    @contextlib.asynccontextmanager
-    async def _triggers(
-        self, ledger: Ledger, durable: Durable, watcher: Watcher
-    ) -> AsyncIterator[None]:
-        """All triggers; at the end they take nothing new, and what runs may finish."""
-        stopping = asyncio.Event()
-        around = Surroundings(
-            root=self.config.root,
-            address=self.config.address,
-            store=durable.store,
-            queues=durable.queues,
-            schedules=durable.schedules,
-            streams=durable.streams,
-            destinations=durable.destinations,
-            invoker=durable.invoker,
-            concurrency=durable.concurrency,
-            ledger=ledger,
-            watcher=watcher,
-            stopping=stopping,
-        )
-        running = [asyncio.ensure_future(each) for each in table.everything(self.config, around)]
-        try:
-            yield
-        finally:
-            stopping.set()
-            if running:
-                _, late = await asyncio.wait(running, timeout=self.config.drain_s_max)
-                for task in late:
-                    task.cancel()
-                await asyncio.gather(*late, return_exceptions=True)
-
-    async def _keep(self, version: Version, deployer: Deployer, watcher: Watcher) -> None:
-        """Warm a function, then follow its code."""
-        name = version.function.name
-        try:
-            if (fault := await deployer.warm(version)) is not None:
-                _log.error("%s cannot be loaded: %s", name, fault)
-            async for _ in changes(watcher, version.function.code, self._not_code()):
-                await self._reload(version.function, deployer)
-        except (MicrofaasError, OSError) as error:
-            _log.error("%s: %s", name, error)
-
-    async def _reload(self, function: Function, deployer: Deployer) -> None:
-        try:
-            if await deployer.replace(function, self._not_code()) is not None:
-                _log.info("%s: reloaded", function.name)
-                deployer.prune()
-        except InitFailed as fault:
-            _log.error(
-                "%s: the new code cannot be loaded, the old one serves: %s", function.name, fault
-            )
-        except MicrofaasError as error:
-            _log.error(
-                "%s: the new code cannot be used, the old one serves: %s", function.name, error
-            )
-
-    def _not_code(self) -> list[str]:
-        """What may lie in a folder of code without being code."""
-        config = self.config
-        buckets = [
-            os.path.normpath(os.path.join(config.root, trigger.settings.path))
-            for trigger in config.triggers
-            if isinstance(trigger.settings, BucketSettings)
-        ]
-        mounts = [mount.source for function in config.functions for mount in function.mounts]
-        ends = [end for f in config.functions for end in (f.events.on_success, f.events.on_failure)]
-        records = [end.name for end in ends if end is not None and end.kind == "directory"]
-        secrets = [secret.file for function in config.functions for secret in function.secrets]
-        tls = config.tls.key if config.tls else None
-        # The configuration itself has the other functions' environment in it.
-        files = filter(None, (config.source, tls, *secrets))
-        return [config.data, *buckets, *mounts, *records, *files]
 
     def _serving(self, keys: int) -> Serving:
         return Serving(

@@ -55,8 +55,11 @@ class Lifecycle:
         layer: making.Path,
         api: ApiTable,
         tasks: asyncio.TaskGroup,
+        follow: Callable[[Version], None],
     ) -> None:
-        """`layer` gives the package that a layer version's ARN means; raises ServiceError."""
+        """`layer` gives the package that a layer version's ARN means; raises ServiceError.
+        `follow` is told of each function that is new."""
+        self._follow = follow
         self._registry = registry
         self._machine = machine
         self._layer = layer
@@ -99,6 +102,7 @@ class Lifecycle:
             version = await self._build(name, edition, LATEST, head)
             await self._registry.commit(self._registry.functions.put(name, head))
             self._machine.deployer.serve(version)
+            self._follow(version)
             self._tasks.create_task(self._warm(version))
             return edition
 

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any, Literal, NoReturn
 
-from microfaas.control.making import settings_of
+from microfaas.control.making import events, settings_of
 from microfaas.control.records import (
     Alias,
     Edition,
@@ -22,7 +22,7 @@ from microfaas.control.records import (
 )
 from microfaas.control.table import Edit, Table, commit
 from microfaas.errors import ServiceError
-from microfaas.model import LATEST, Address, Version
+from microfaas.model import LATEST, Address, EventSettings, Version
 from microfaas.store import tree
 from microfaas.store.functions import Functions
 from microfaas.store.resources import Resources
@@ -118,6 +118,15 @@ class Registry:
             return False
         qualified = key(name, qualifier)
         return qualifier in ("", LATEST) or qualified in self.aliases or qualified in self.versions
+
+    def event_settings(self, name: str, qualifier: str = "") -> EventSettings:
+        """How events of a function, or of a version or alias of it, are seen through."""
+        version = self.served.latest(name)
+        usual = version.function.events if version is not None else EventSettings()
+        head = self.functions.get(name)
+        settings = head.latest.settings if head is not None and head.latest is not None else None
+        config = self.invoke_configs.get(key(name, qualifier or LATEST))
+        return events(usual, settings.dead_letter if settings else "", config)
 
     def numbers(self, name: str) -> list[str]:
         """Its published versions, the oldest first."""

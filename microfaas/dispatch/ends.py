@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from microfaas.dispatch.destinations import Destinations
-from microfaas.dispatch.retry import Policy, Step, decide
+from microfaas.dispatch.retry import Condition, Policy, Step, decide
 from microfaas.errors import MicrofaasError
 from microfaas.model import LATEST, Address, EventSettings, Outcome
 from microfaas.payloads import results as records
@@ -63,12 +63,14 @@ class Ends:
         message: Message,
         attributes: EventAttributes,
         outcome: Outcome | None,
-        expired: bool,
+        over: Condition | None = None,
     ) -> Batch:
-        """What an attempt leads to, as one batch."""
+        """What an attempt leads to, as one batch. `over` is the condition under which it was not
+        even tried."""
         attempts = message.attempts + (outcome is not None)
-        step = Step("bury", condition="EventAgeExceeded")
-        if not expired:
+        if over is not None:
+            step = Step("bury", condition=over)
+        else:
             ok = outcome.ok if outcome is not None else None
             age_s, chance = self.age_s(message), random.random()
             step = decide(rules.policy, attempts, attributes.refusals, ok, age_s, chance)

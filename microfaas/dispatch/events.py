@@ -17,6 +17,7 @@ from typing import NamedTuple
 from microfaas.dispatch.consumer import Consumer
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.ends import Ends, Rules
+from microfaas.dispatch.retry import Condition
 from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
 from microfaas.invoke import Invoker
 from microfaas.model import Address, EventSettings, Invocation, Outcome
@@ -38,11 +39,16 @@ class Served(NamedTuple):
     concurrency: int
 
 
+# How events of a function, or of one of its versions or aliases, are seen through.
+SettingsOf = Callable[[str, str], EventSettings]
+
+
 class _Lane:
     """One function's events: how they are run, and how many at once."""
 
     def __init__(self, function: str, served: Served) -> None:
-        self.rules = Rules(function, served.settings)
+        self.function = function
+        self.settings = served.settings
         self.slots = asyncio.Semaphore(served.concurrency)
 
 
@@ -57,7 +63,10 @@ class Events:
         address: Address,
         tasks: asyncio.TaskGroup,
         clock: Callable[[], float] = time.time,
+        settings_of: SettingsOf | None = None,
     ) -> None:
+        """Without `settings_of`, all of a function's events are seen through as it is served."""
+        self._settings_of = settings_of
         self._store = store
         self._invoker = invoker
         self._ends = Ends(store, destinations, address, clock)
@@ -179,12 +188,13 @@ class Events:
             if self._store.find(message.uuid) is None:
                 return
         attributes = events.decode_attributes(message.attributes)
+        rules = self._rules(lane, attributes.qualifier)
         task = asyncio.current_task()
         assert task is not None
         self._taken[message.id] = task
         try:
-            outcome, expired = await self._attempt(lane, message, attributes)
-            batch = self._ends.conclude(lane.rules, message, attributes, outcome, expired)
+            outcome, over = await self._attempt(lane, rules, message, attributes)
+            batch = self._ends.conclude(rules, message, attributes, outcome, over)
         except asyncio.CancelledError:
             if message.id not in self._cancelled:
                 raise
@@ -193,50 +203,58 @@ class Events:
             batch = self._ends.ended(message, "cancelled", b"null")
         finally:
             del self._taken[message.id]
-        await self._settle(lane, batch, message)
+        await self._settle(rules, batch, message)
+
+    def _rules(self, lane: _Lane, qualifier: str) -> Rules:
+        if self._settings_of is None:
+            return Rules(lane.function, lane.settings)
+        return Rules(lane.function, self._settings_of(lane.function, qualifier))
 
     async def _attempt(
-        self, lane: _Lane, message: Message, attributes: EventAttributes
-    ) -> tuple[Outcome | None, bool]:
-        """Run it: how it ended, None when it was refused; and whether it was too old to run."""
+        self, lane: _Lane, rules: Rules, message: Message, attributes: EventAttributes
+    ) -> tuple[Outcome | None, Condition | None]:
+        """Run it: how it ended, None when it was refused; and why it is not to run at all."""
         invocation = Invocation(
             request_id=message.uuid,
-            function=lane.rules.function,
+            function=lane.function,
             event=message.body,
             qualifier=attributes.qualifier,
             trace_id=attributes.trace_id,
         )
         async with lane.slots:
-            if self._ends.age_s(message) > lane.rules.policy.age_s_max:
-                return None, True
+            if self._ends.age_s(message) > rules.policy.age_s_max:
+                return None, "EventAgeExceeded"
             self._running[message.id] = message
             try:
-                return await self._invoker.invoke(invocation), False
+                version = self._invoker.check(lane.function, attributes.qualifier)
+                if not version.function.limits.concurrency_max:
+                    return None, "ZeroReservedConcurrency"
+                return await self._invoker.invoke(invocation), None
             except (TooManyRequests, MachineError, FunctionNotFound):
-                return None, False
+                return None, None
             finally:
                 del self._running[message.id]
 
-    async def _settle(self, lane: _Lane, batch: Batch, message: Message) -> None:
+    async def _settle(self, rules: Rules, batch: Batch, message: Message) -> None:
         """Insist: what is not recorded would be done again after a restart."""
         settled = self._settling[message.id] = asyncio.Event()
         try:
-            await self._record(lane, batch, message)
+            await self._record(rules, batch, message)
         finally:
             del self._settling[message.id]
             settled.set()
         if batch.removed:
             self._tell(message)
 
-    async def _record(self, lane: _Lane, batch: Batch, message: Message) -> None:
+    async def _record(self, rules: Rules, batch: Batch, message: Message) -> None:
         while True:
             try:
                 await self._store.commit(batch)
                 return
             except TooManyRequests as full:
                 # Its destination has no room. It must not wait for that, so it is kept here.
-                _log.error("%s: event %s: %s", lane.rules.function, message.uuid, full)
-                letters = [self._ends.overflown(lane.rules, d, message) for d in batch.drafts]
+                _log.error("%s: event %s: %s", rules.function, message.uuid, full)
+                letters = [self._ends.overflown(rules, d, message) for d in batch.drafts]
                 batch.also("bury", letters)
                 batch.drafts.clear()
             except MachineError as error:

@@ -12,7 +12,7 @@ BUSY_DELAY_S_MAX = 300.0
 JITTER = 0.2
 
 # Why something was given up: the names that Lambda gives in its records.
-Condition = Literal["RetriesExhausted", "EventAgeExceeded"]
+Condition = Literal["RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency"]
 
 
 @dataclass(frozen=True, slots=True)

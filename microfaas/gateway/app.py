@@ -13,8 +13,10 @@ from types import MappingProxyType
 from aiohttp import web
 
 from microfaas.config import RequestsTable
+from microfaas.control.urls import Urls
 from microfaas.errors import MachineError
 from microfaas.gateway import tls
+from microfaas.gateway.answers import Answers
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.aws.api import AwsApi
 from microfaas.gateway.aws.service import Services
@@ -22,9 +24,10 @@ from microfaas.gateway.connections import Counted, Ticket
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.entrance import Entrance
 from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
+from microfaas.gateway.function_urls import FunctionUrls
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import Reply
-from microfaas.gateway.routes import Routes
+from microfaas.gateway.routes import Download, Routes
 from microfaas.gateway.tls import Certificate
 from microfaas.model import Address
 
@@ -59,11 +62,15 @@ class Gateway:
         services: Services | None = None,
         certificate: Callable[[str], bytes | None] = lambda _: None,
         lists: Mapping[str, Callable[[str], Reply]] = MappingProxyType({}),
+        download: Download = lambda *_: None,
+        urls: tuple[Urls, Guard] | None = None,
     ) -> None:
         """Without a guard, nobody is asked for a key; without services, none is served.
 
         `certificate` gives by its file's name what topics' signatures are verified with. `lists`
-        are more of the control API's lists, by their names, for the id of a request.
+        are more of the control API's lists, by their names, for the id of a request. `download`
+        gives a package for its hash, and the time and signature of a link to it. `urls` are the
+        functions' own, with the guard that knows who has signed a request to one.
         """
         self._guard = guard
         self._requests = requests or RequestsTable()
@@ -76,7 +83,14 @@ class Gateway:
         self._accepting: list[asyncio.Task[None]] = []
         aws_api = AwsApi(services) if services is not None and services.all else None
         entrance = Entrance(guard, self._requests)
-        routes = Routes(lambda_api, control_api, aws_api, address, entrance, certificate, lists)
+        answers = Answers()
+        served = None
+        if urls is not None:
+            served = FunctionUrls(urls[0], lambda_api, entrance, answers, urls[1], address)
+        routes = Routes(
+            *(lambda_api, control_api, aws_api, address, entrance, answers, served),
+            *(certificate, lists, download),
+        )
         self._runner = web.AppRunner(
             routes.app(),
             handle_signals=False,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from microfaas.control.registry import Registry
 from microfaas.gateway.invocations_api import InvocationsApi, Operation
 from microfaas.gateway.reply import Reply, as_json
-from microfaas.model import Address
 from microfaas.pool.pool import Pool
 from microfaas.pool.supervisor import Supervisor
 from microfaas.store.functions import Functions
@@ -16,23 +16,28 @@ class ControlApi:
     """Reads, and makes replies of what it finds. What is about events is in a table of its own."""
 
     invocations: InvocationsApi | None = None
+    _more: Sequence[Operation] = ()
 
     def __init__(
         self,
         functions: Functions,
         supervisor: Supervisor,
-        address: Address,
+        registry: Registry,
         invocations: InvocationsApi,
+        more: Sequence[Operation] = (),
     ) -> None:
+        """`more` are rows that others answer."""
         self._functions = functions
         self._supervisor = supervisor
-        self._address = address
+        self._registry = registry
         self.invocations = invocations
+        self._more = more
 
     @property
     def operations(self) -> Sequence[Operation]:
         """The table's rows."""
-        return self.invocations.operations if self.invocations is not None else ()
+        rows = self.invocations.operations if self.invocations is not None else ()
+        return (*rows, *self._more)
 
     def close(self) -> None:
         """Let nobody wait any more."""
@@ -53,7 +58,8 @@ class ControlApi:
                 {
                     "name": function.name,
                     "description": function.description,
-                    "arn": self._address.arn(function.name),
+                    "arn": self._registry.arn(function.name),
+                    "origin": self._registry.origin(function.name),
                     "runtime": function.runtime,
                     "handler": function.handler,
                     "code_sha256": version.code_sha256,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from microfaas.errors import InvalidRequest
-from microfaas.gateway import faults
+from microfaas.errors import AccessRefused, InvalidRequest
+from microfaas.gateway import faults, function_urls, inbound
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.aws.api import AwsApi
 from microfaas.gateway.aws.requests import Request
@@ -17,6 +18,7 @@ from microfaas.gateway.aws.service import Caller
 from microfaas.gateway.connections import peer_of
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.entrance import Entrance, Visit
+from microfaas.gateway.function_urls import FunctionUrls
 from microfaas.gateway.invocations_api import Asked, Operation
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared, Write
 from microfaas.gateway.reply import Reply
@@ -24,7 +26,12 @@ from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX, Address
 from microfaas.scopes import Action
 
+# A package's bytes for its hash, and for the time and the signature of a link; None for a bad link.
+Download = Callable[[str, str, str], bytes | None]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# The segments of a path that name a function URL: /_microfaas/urls/ID.
+URL_PREFIX = 3
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -39,10 +46,13 @@ class Routes:
         aws_api: AwsApi | None,
         address: Address,
         entrance: Entrance,
+        answers: Answers,
+        urls: FunctionUrls | None,
         certificate: Callable[[str], bytes | None],
         lists: Mapping[str, Callable[[str], Reply]],
+        download: Download,
     ) -> None:
-        """`certificate` and `lists` are the Gateway's."""
+        """Without `urls` no function has one; `certificate` and `lists` are the Gateway's."""
         self._lambda_api = lambda_api
         self._control_api = control_api
         self._aws_api = aws_api
@@ -50,11 +60,13 @@ class Routes:
         self._entrance = entrance
         self._certificate = certificate
         self._lists = lists
-        self._answers = Answers()
+        self._download = download
+        self._answers = answers
+        self._urls = urls
 
     def app(self) -> web.Application:
         app = web.Application(
-            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._hidden]
+            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._hosted, self._hidden]
         )
         invoke = "/2015-03-31/functions/{name}/invocations"
         invoke_async = "/2014-11-13/functions/{name}/invoke-async"
@@ -72,12 +84,15 @@ class Routes:
             listed = functools.partial(self._list, f"List{name.title()}", reply)
             app.router.add_get(f"/_microfaas/v1/{name}", listed)
         app.router.add_get("/_microfaas/v1/sns/{name}", self._sns_certificate)
+        app.router.add_get("/_microfaas/v1/packages/{sha256:[0-9a-f]{64}}", self._package)
         if self._aws_api is not None:
             for path in ("/", r"/{account:\d{12}}/{queue}", r"/{account:\d{12}}/{queue}/"):
                 app.router.add_get(path, self._aws)
                 app.router.add_post(path, self._aws)
             for prefix in self._aws_api.prefixes:
                 app.router.add_route("*", f"/{prefix}{{rest:(/.*)?}}", self._aws)
+        if self._urls is not None:
+            app.router.add_route("*", "/_microfaas/urls/{id}{rest:(/.*)?}", self._url)
         app.on_response_prepare.append(_drop_server_header)
         return app
 
@@ -163,6 +178,15 @@ class Routes:
             raise web.HTTPNotFound
         return self._answers.whole(Reply(200, "Content-Type: application/x-pem-file\r\n", pem))
 
+    async def _package(self, request: web.Request) -> web.StreamResponse:
+        """Who has a link needs no key: it brings its own proof."""
+        query = request.query
+        wanted = request.match_info["sha256"], query.get("expires", ""), query.get("signature", "")
+        data = await asyncio.to_thread(self._download, *wanted)
+        if data is None:
+            raise AccessRefused("Request has expired, or its signature is not one of this machine.")
+        return self._answers.whole(Reply(200, "Content-Type: application/zip\r\n", data))
+
     # AWS's other services
 
     async def _aws(self, request: web.Request) -> web.StreamResponse:
@@ -181,6 +205,20 @@ class Routes:
         if not _HOST.fullmatch(host):
             return self._address.endpoint_url
         return f"{request.scheme}://{host}"
+
+    # Function URLs
+
+    async def _url(self, request: web.Request) -> web.StreamResponse:
+        assert self._urls is not None
+        return await self._urls.serve(request, request.match_info["id"], prefix=URL_PREFIX)
+
+    @web.middleware
+    async def _hosted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A host that is a function URL's has no other paths than the function's."""
+        url_id = function_urls.id_in(inbound.host(request))
+        if url_id is None or self._urls is None:
+            return await handler(request)
+        return await self._urls.serve(request, url_id)
 
     # What goes wrong
 

@@ -1,0 +1,106 @@
+"""Lambda's control API, wired: the registry, what changes it, and the operations that ask."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+
+from microfaas.config import Config, Trigger
+from microfaas.control.downloads import Downloads
+from microfaas.control.lifecycle import Lifecycle, Machine
+from microfaas.control.registry import Registry
+from microfaas.control.routing import Routing
+from microfaas.durable import Durable
+from microfaas.errors import ConfigError, Problem, ServiceError
+from microfaas.gateway.aws.lambda_functions import FunctionsApi
+from microfaas.gateway.aws.lambda_shapes import Shapes
+from microfaas.gateway.aws.lambda_versions import VersionsApi
+from microfaas.gateway.aws.service import Service
+from microfaas.model import Function
+from microfaas.store.machine_key import MachineKey
+from microfaas.triggers.bucket import BucketSettings
+
+
+class ControlPlane:
+    """The parts, by their names."""
+
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        machine: Machine,
+        durable: Durable,
+        machine_key: MachineKey,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._machine = machine
+        self.registry = registry
+        self.lifecycle = Lifecycle(
+            registry, machine, self._layer, config.api, tasks, durable.follow
+        )
+        self.routing = Routing(registry, machine.deployer)
+        self.downloads = Downloads(machine_key)
+        self._config = config
+
+    async def open(self) -> None:
+        """Serve what the last run left; the file's functions are served already."""
+        await self.lifecycle.open()
+        self.routing.open()
+        self._machine.packages.prune(self.registry.packages())
+
+    def services(self) -> list[Service]:
+        """What the gateway answers of Lambda's API, beside invoking."""
+        registry, config = self.registry, self._config
+        shapes = Shapes(registry, self.lifecycle.faults, self._layer_size)
+        buckets = _folders(config.triggers, config.root)
+        strict = config.api.strict
+        parts = (
+            FunctionsApi(registry, self.lifecycle, shapes, self.downloads, buckets, strict=strict),
+            VersionsApi(registry, self.lifecycle, self.routing, shapes),
+        )
+        return [
+            Service("lambda", {k: call for part in parts for k, call in part.operations.items()})
+        ]
+
+    def download(self, package: str, expires_s: str, signature: str) -> bytes | None:
+        """A package for whoever has a link to it. Blocking. Raises MachineError."""
+        if not self.downloads.opens(package, expires_s, signature):
+            return None
+        return self._machine.packages.read(package)
+
+    def _layer(self, arn: str) -> str:
+        raise ServiceError("InvalidParameterValueException", f"Layer version {arn} does not exist.")
+
+    def _layer_size(self, arn: str) -> int:
+        return os.path.getsize(self._machine.packages.path(self._layer(arn)))
+
+
+def of_file(registry: Registry, config: Config) -> list[Function]:
+    """The functions that are the file's to say. Raises ConfigError for a name that the API has
+    given to another one."""
+    problems = []
+    kept = []
+    for function in config.functions:
+        head = registry.functions.get(function.name)
+        if head is None or head.latest is None:
+            kept.append(function)
+        elif not (head.adopted or config.api.adopt):
+            what = (
+                "the API has made a function of that name; delete it there, name this one "
+                "otherwise, or start with --adopt to leave the function to the API"
+            )
+            problems.append(Problem(f"functions.{function.name}", what))
+    if problems:
+        raise ConfigError(config.source or config.root, problems)
+    return kept
+
+
+def _folders(triggers: Iterable[Trigger], root: str) -> Mapping[str, str]:
+    """The local buckets: their folders by their names."""
+    found = {}
+    for trigger in triggers:
+        if isinstance(trigger.settings, BucketSettings):
+            path = os.path.abspath(os.path.join(root, trigger.settings.path))
+            found[trigger.settings.bucket or os.path.basename(path)] = path
+    return found
