@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from microfaas.gateway.aws import model, permissions
 
-SERVICES = ("sqs", "sns", "kinesis", "events", "scheduler")
+SERVICES = ("lambda", "sqs", "sns", "kinesis", "events", "scheduler", "logs", "iam", "sts")
+# Lambda's operations that have ways of their own through the gateway.
+INVOKING = ("Invoke", "InvokeAsync", "InvokeWithResponseStream")
 INTRODUCTION = """\
 <!-- Made by docs/generate.py from microfaas/gateway/aws. -->
 
@@ -22,6 +26,9 @@ send JSON: `CBOR_ENABLED=false` or `-Daws.cborEnabled=false`.
 
 The scope is what a [key](access.md) needs; of several, any suffices.
 """
+ABSENT = """
+Who asks for what microfaas has none of is told so, as AWS tells of what does not exist:
+"""
 
 
 def page() -> str:
@@ -31,10 +38,34 @@ def page() -> str:
 def _service(name: str) -> str:
     known = model.load(name)
     lines = [f"## {known.title}", "", "| operation | scope |", "| --- | --- |"]
-    for operation in sorted(known.operations):
-        permission = permissions.of(name, operation)
-        scopes = [f"`{action}`" for action in permission.actions]
-        if permission.open:
-            scopes.append("none for a link in a message")
-        lines.append(f"| `{operation}` | {', '.join(scopes)} |")
-    return "\n".join(lines) + "\n"
+    scopes = {operation: _scopes(name, operation) for operation in known.operations}
+    if name == "lambda":
+        scopes |= dict.fromkeys(INVOKING, "`invoke`")
+    lines += [f"| `{operation}` | {scopes[operation]} |" for operation in sorted(scopes)]
+    text = "\n".join(lines) + "\n"
+    return text + _none_of(known)
+
+
+def _scopes(service: str, operation: str) -> str:
+    permission = permissions.of(service, operation)
+    if permission == permissions.ANYBODY:
+        return "any"
+    scopes = [f"`{action}`" for action in permission.actions]
+    if permission.open:
+        scopes.append("none for a link in a message")
+    return ", ".join(scopes)
+
+
+def _none_of(known: model.Model) -> str:
+    """What is said of operations that are answered though they are not served."""
+    things: dict[str, list[str]] = {}
+    for name, unserved in known.unserved.items():
+        if unserved.none_of:
+            things.setdefault(unserved.none_of, []).append(f"`{name}`")
+    empty = [f"`{name}`" for name, unserved in known.unserved.items() if unserved.empty]
+    if not things and not empty:
+        return ""
+    lines = [f"- {what}: {', '.join(names)}" for what, names in things.items()]
+    lines.append(f"- lists that are empty: {', '.join(empty)}")
+    wrapped = [textwrap.fill(line, 100, subsequent_indent="  ") for line in lines]
+    return ABSENT + "\n" + "\n".join(wrapped) + "\n"

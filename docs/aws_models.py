@@ -137,6 +137,78 @@ SQS_CODES = {
 }
 SQS_FORBIDDEN = ("InvalidSecurity", "OverLimit", "PurgeQueueInProgress", "RequestThrottled")
 
+# What a request may have, where it is more than an event may: code is sent in some.
+CODE_BYTES_MAX = 70_167_211
+BODY_BYTES_MAX: Mapping[str, Mapping[str, int]] = {
+    "lambda": dict.fromkeys(
+        ("CreateFunction", "UpdateFunctionCode", "PublishLayerVersion"), CODE_BYTES_MAX
+    )
+}
+
+# What there is none of, by what it is called: who asks for one by its name learns that.
+NONE_OF: Mapping[str, Mapping[str, str]] = {
+    "lambda": {
+        "durable executions": """
+            CheckpointDurableExecution DeleteDurableExecution GetDurableExecution
+            GetDurableExecutionHistory GetDurableExecutionState PauseDurableExecution
+            ResumeDurableExecution StopDurableExecution SendDurableExecutionCallbackFailure
+            SendDurableExecutionCallbackHeartbeat SendDurableExecutionCallbackSuccess""",
+        "capacity providers": """
+            DeleteCapacityProvider GetCapacityProvider UpdateCapacityProvider
+            ListFunctionVersionsByCapacityProvider""",
+        "scaling configurations": "GetFunctionScalingConfig",
+        "resource policies beside those of GetPolicy": "GetResourcePolicy DeleteResourcePolicy",
+    }
+}
+# Lists of what there is none of, with the member that is empty.
+EMPTY: Mapping[str, Mapping[str, str]] = {
+    "lambda": {
+        "ListCapacityProviders": "CapacityProviders",
+        "ListDurableExecutionsByFunction": "DurableExecutions",
+    }
+}
+# Why others are not served.
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "lambda": {
+        "CreateCapacityProvider": "functions run on this machine, and there is no other capacity",
+        "PutFunctionScalingConfig": "there are no capacity providers whose instances would scale",
+        "PutResourcePolicy": "AddPermission and RemovePermission change a function's policy",
+    }
+}
+
+# Where recorded replies of AWS say something else than botocore's model. All are errors kept in
+# localstack/localstack, tests/aws/services/lambda_/*.snapshot.json, recorded against AWS in
+# November 2025: `'invalid' at 'startingPosition'`, `'UNKNOWN' at 'invokeMode'`, `'InvalidValue' at
+# 'recursiveLoop'`, `at 'layers'` and `at 'arn'`, `'arn:aws:something' at 'resource'`. The members
+# of `sparse` lists may be null: `at 'vpcConfig.securityGroupIds'`, `at 'vpcConfig.subnetIds'`.
+_REGION = r"(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}"
+_HEX = "[0-9a-fA-F]"
+RECORDED: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "lambda": {
+        "EventSourcePosition": {"enum": ["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]},
+        "InvokeMode": {"enum": ["RESPONSE_STREAM", "BUFFERED"]},
+        "RecursiveLoop": {"enum": ["Terminate", "Allow"]},
+        "SecurityGroupIds": {"sparse": True},
+        "SubnetIds": {"sparse": True},
+        "LayerVersionArn": {
+            "pattern": rf"(arn:(aws[a-zA-Z-]*)?:lambda:{_REGION}:\d{{12}}:layer:[a-zA-Z0-9-_]+"
+            r":[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)"
+        },
+        "TaggableResource": {
+            "pattern": rf"arn:(aws[a-zA-Z-]*):lambda:{_REGION}:\d{{12}}:"
+            r"(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)"
+            r"|code-signing-config:csc-[a-z0-9]{17}"
+            rf"|event-source-mapping:{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}"
+            r"|capacity-provider:[a-zA-Z0-9-_]+)"
+        },
+    }
+}
+# The order in which a structure's members are complained of: `2 validation errors detected: …
+# at 'compatibleRuntimes' …; … at 'compatibleArchitectures'`.
+RECORDED_ORDER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "lambda": {"PublishLayerVersionRequest": ("CompatibleRuntimes", "CompatibleArchitectures")}
+}
+
 _TRAITS = ("enum", "pattern", "min", "max", "sensitive")
 
 
@@ -152,7 +224,8 @@ def _lines(model: dict[str, Any]) -> str:
     for key, value in sorted(model.items()):
         text = json.dumps(value, sort_keys=True)
         if isinstance(value, dict):
-            inner = [f'"{k}": {json.dumps(v, sort_keys=True)}' for k, v in sorted(value.items())]
+            # Not sorted within: the order of members is the model's.
+            inner = [f'"{k}": {json.dumps(v)}' for k, v in sorted(value.items())]
             text = "{\n" + ",\n".join(inner) + "\n}"
         parts.append(f'"{key}": {text}')
     return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -163,6 +236,8 @@ def made(service: str) -> dict[str, Any]:
     source = botocore.session.Session().get_service_model(service)
     served = SERVED[service].split()
     operations = {name: _operation(source, name) for name in served}
+    for name, limit in BODY_BYTES_MAX.get(service, {}).items():
+        operations[name]["body_bytes_max"] = limit
     roots = [o[side] for o in operations.values() for side in ("input", "output") if side in o]
     metadata = source.metadata
     names = [name for name in source.operation_names if name not in served]
@@ -176,7 +251,7 @@ def made(service: str) -> dict[str, Any]:
         "namespace": metadata.get("xmlNamespace", ""),
         "query_compatible": "awsQueryCompatible" in metadata,
         "operations": operations,
-        "unserved": {name: _place(source, name) for name in names},
+        "unserved": {name: _unserved(source, name) for name in names},
         "errors": {shape.name: _error(service, shape) for shape in source.error_shapes},
         "shapes": _shapes(source, roots),
     }
@@ -198,9 +273,17 @@ def _operation(source: ServiceModel, name: str) -> dict[str, Any]:
     return kept
 
 
-def _place(source: ServiceModel, name: str) -> str:
+def _unserved(source: ServiceModel, name: str) -> dict[str, Any]:
     http = source.operation_model(name).http
-    return f"{http['method']} {http['requestUri']}"
+    kept = {"method": http["method"], "uri": http["requestUri"]}
+    service = source.service_name
+    none_of = [what for what, of in NONE_OF.get(service, {}).items() if name in of.split()]
+    told = {
+        "none_of": "".join(none_of),
+        "empty": EMPTY.get(service, {}).get(name),
+        "reason": REASONS.get(service, {}).get(name),
+    }
+    return kept | {key: value for key, value in told.items() if value}
 
 
 def _error(service: str, shape: Any) -> dict[str, Any]:
@@ -208,7 +291,10 @@ def _error(service: str, shape: Any) -> dict[str, Any]:
     kept = {
         "code": told.get("code", shape.name),
         "status": told.get("httpStatusCode", 500 if shape.metadata.get("fault") else 400),
-        "members": sorted(shape.members),
+        "members": {
+            key: member.serialization["name"] if "location" in member.serialization else ""
+            for key, member in sorted(shape.members.items())
+        },
     }
     if service == "sqs":
         kept["code"] = SQS_CODES.get(shape.name, shape.name)
@@ -250,6 +336,10 @@ def _shape(source: ServiceModel, name: str) -> dict[str, Any]:
         kept["value"] = _member(source, "value", shape.value)
     if source.service_name == "sqs":
         _name_for_query(name, kept)
+    kept |= RECORDED.get(source.service_name, {}).get(name, {})
+    if order := RECORDED_ORDER.get(source.service_name, {}).get(name):
+        rest = {key: kept["members"].pop(key) for key in order}
+        kept["members"] |= rest
     return kept
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 class MicrofaasError(Exception):
@@ -109,13 +110,21 @@ class ServiceError(MicrofaasError):
     """An operation of one of AWS's services that cannot be done; `kind` is AWS's name for it.
 
     `kind` is an error of the service's model or any other code. Without a `status` it is the
-    model's. `sender`: it is the caller's fault, so that SDKs do not try it again.
+    model's. `sender`: it is the caller's fault, so that SDKs do not try it again. `members` are
+    those that the model gives the error beside its message.
     """
 
     def __init__(
-        self, kind: str, message: str, *, status: int | None = None, sender: bool = True
+        self,
+        kind: str,
+        message: str,
+        *,
+        status: int | None = None,
+        sender: bool = True,
+        members: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.kind = kind
         self.status = status
         self.sender = sender
+        self.members = members
         super().__init__(message)

@@ -112,25 +112,24 @@ class Guard:
         return key
 
     def permit(self, key: Key, action: Action, operation: str, function: str = "") -> None:
-        """Raises AccessRefused unless the key's scopes allow it; `operation` is AWS's name."""
-        if not key.scopes.allow(action, function):
-            who = f"arn:aws:iam::{self._address.account_id}:user/{key.id}"
-            resource = self._address.arn(function) if function else "*"
-            raise AccessRefused(
-                f"User: {who} is not authorized to perform: lambda:{operation} on resource: "
-                f"{resource} because no scope of the key allows it",
-                key_id=key.id,
-            )
+        """Raises AccessRefused unless the key's scopes allow it; `operation` is Lambda's name."""
+        self.permit_any(key, (action,), f"lambda:{operation}", function)
 
     def permit_any(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
-        """Raises AccessRefused unless a scope allows one of these; `sqs:SendMessage` of a name."""
-        if not any(key.scopes.allow(action, name) for action in actions):
-            who = f"arn:aws:iam::{self._address.account_id}:user/{key.id}"
-            raise AccessRefused(
-                f"User: {who} is not authorized to perform: {operation} on resource: "
-                f"{name or '*'} because no scope of the key allows it",
-                key_id=key.id,
-            )
+        """Raises AccessRefused unless a scope allows one of these; `sqs:SendMessage` of a name.
+
+        A name of Lambda's is a function's, or an ARN.
+        """
+        if any(key.scopes.allow(action, name) for action in actions):
+            return
+        who = f"arn:aws:iam::{self._address.account_id}:user/{key.id}"
+        if name and operation.startswith("lambda:") and not name.startswith("arn:"):
+            name = self._address.arn(name)
+        raise AccessRefused(
+            f"User: {who} is not authorized to perform: {operation} on resource: "
+            f"{name or '*'} because no scope of the key allows it",
+            key_id=key.id,
+        )
 
     def permit_invoke(self, key: Key, prepared: Prepared | InvalidRequest) -> None:
         """Raises AccessRefused. What is not understood names no function, and runs none."""

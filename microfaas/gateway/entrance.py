@@ -11,7 +11,6 @@ from microfaas.errors import AccessRefused, InvalidRequest, RequestTooLarge
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import peer_of
 from microfaas.gateway.sigv4 import Signable
-from microfaas.model import EVENT_BYTES_MAX
 from microfaas.scopes import Action
 from microfaas.store.keys import Key
 
@@ -39,14 +38,15 @@ class Entrance:
 
     async def body(self, request: web.Request) -> bytes:
         """The whole body, bounded in size and time. Raises RequestTooLarge, InvalidRequest."""
-        if (request.content_length or 0) > EVENT_BYTES_MAX:
-            raise RequestTooLarge(EVENT_BYTES_MAX)
+        bytes_max = request.client_max_size
+        if (request.content_length or 0) > bytes_max:
+            raise RequestTooLarge(bytes_max)
         limit_s = self._requests.request_s_max
         try:
             async with asyncio.timeout(limit_s):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise RequestTooLarge(EVENT_BYTES_MAX) from None
+            raise RequestTooLarge(bytes_max) from None
         except TimeoutError:
             raise InvalidRequest(
                 f"the request was not complete after {limit_s:.0f} seconds",
@@ -66,11 +66,11 @@ class Visit:
         self._entrance = entrance
         self._request = request
 
-    async def identify(self) -> Key | None:
-        return await self._entrance.identify(self._request)
+    async def identify(self, body_bytes_max: int) -> Key | None:
+        return await self._entrance.identify(self._bounded(body_bytes_max))
 
-    async def body(self) -> bytes:
-        return await self._entrance.body(self._request)
+    async def body(self, body_bytes_max: int) -> bytes:
+        return await self._entrance.body(self._bounded(body_bytes_max))
 
     def permit(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
         if self._entrance.guard is not None:
@@ -78,6 +78,12 @@ class Visit:
 
     def refused(self, error: Exception) -> None:
         self._entrance.refused(error, self._request)
+
+    def _bounded(self, body_bytes_max: int) -> web.Request:
+        """The request, whose body may have as much."""
+        if self._request.client_max_size != body_bytes_max:
+            self._request = self._request.clone(client_max_size=body_bytes_max)
+        return self._request
 
 
 def signable(request: web.Request) -> Signable:

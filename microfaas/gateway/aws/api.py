@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws import permissions, query_form, replies, requests, validation
-from microfaas.gateway.aws.model import Model
-from microfaas.gateway.aws.model import Protocol as Spoken
-from microfaas.gateway.aws.requests import Meant, Request
+from microfaas.gateway.aws import permissions, query_form, requests, validation
+from microfaas.gateway.aws.replies import Form
+from microfaas.gateway.aws.requests import Meant, Operations, Request
 from microfaas.gateway.aws.service import Caller, Params, Services
 from microfaas.gateway.reply import Reply
+from microfaas.model import EVENT_BYTES_MAX
 from microfaas.scopes import Action
 from microfaas.store.keys import Key
 
@@ -20,10 +20,10 @@ from microfaas.store.keys import Key
 class Visit(Protocol):
     """One request, as the gateway has it: who it is from, and what it may."""
 
-    async def identify(self) -> Key | None:
-        """None where nobody is asked for a key. Raises AccessRefused and more."""
+    async def identify(self, body_bytes_max: int) -> Key | None:
+        """None where nobody is asked for a key. Raises AccessRefused and more, what `body` does."""
 
-    async def body(self) -> bytes:
+    async def body(self, body_bytes_max: int) -> bytes:
         """Raises RequestTooLarge, InvalidRequest."""
 
     def permit(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
@@ -38,49 +38,46 @@ class AwsApi:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._models = [service.model for service in services.all.values()]
+        self._operations = Operations([service.model for service in services.all.values()])
 
     @property
     def prefixes(self) -> set[str]:
         """The first segments of the paths that are services'."""
-        return requests.prefixes(self._models)
+        return self._operations.prefixes
 
     async def answer(self, request: Request, caller: Caller, visit: Visit) -> Reply:
         """The reply to a request; every error is one, too."""
-        model, spoken = self._spoken(request)
+        form = Form(*self._operations.spoken(request), caller.request_id)
         try:
-            key = None if self._is_open(request) else await visit.identify()
-            request = request._replace(body=await visit.body())
+            meant = self._operations.of_head(request)
+            limit = EVENT_BYTES_MAX
+            if meant is not None:
+                form, limit = _form(meant, caller), _body_bytes_max(meant)
+            key = None if self._is_open(request) else await visit.identify(limit)
+            request = request._replace(body=await visit.body(limit))
             pairs = self._pairs(request)
-            meant = self._meant(request, pairs)
-            model, spoken = meant.model, meant.protocol
-            return await self._call(meant, requests.read(meant, request, pairs), caller, key, visit)
+            meant = meant or self._of_form(request, pairs)
+            form = _form(meant, caller)
+            if meant.operation not in meant.model.operations:
+                return form.result(requests.instead(meant))
+            params = requests.read(meant, request, pairs)
+            return form.result(await self._result(meant, params, caller, key, visit))
         except Exception as error:
             visit.refused(error)
-            return replies.error(model, spoken, error, caller.request_id)
+            return form.error(error)
 
-    async def _call(
+    async def _result(
         self, meant: Meant, params: Params, caller: Caller, key: Key | None, visit: Visit
-    ) -> Reply:
+    ) -> Params:
         model, operation = meant.model, meant.operation
         call = self._services.all[model.name].operations.get(operation)
         if call is None:
-            raise requests.unknown(model, meant.protocol, operation)
+            raise requests.unknown(meant)
         if key is not None:
             _permit(meant, params, key, visit)
             caller = _known(caller, meant, key, visit)
         validation.validate(model, meant.protocol, model.operations[operation].input, params)
-        result = await call(caller, params)
-        return replies.result(model, meant.protocol, operation, result, caller.request_id)
-
-    def _spoken(self, request: Request) -> tuple[Model, Spoken]:
-        """In whose form to refuse a request that may not be looked into."""
-        if (found := requests.by_head(self._models, request)) is not None:
-            return found
-        if request.headers.get("x-amz-target"):
-            return self._models[0], "json"
-        meant = requests.of_form(self._models, query_form.lenient(request.query), request.path)
-        return (meant.model, meant.protocol) if meant else (self._models[0], "json")
+        return await call(caller, params)
 
     def _is_open(self, request: Request) -> bool:
         """A link in a message, which brings its own proof and no signature."""
@@ -89,7 +86,7 @@ class AwsApi:
         pairs = query_form.lenient(request.query)
         if "X-Amz-Signature" in pairs or not requests.is_form(request):
             return False
-        meant = requests.of_form(self._models, pairs, request.path)
+        meant = self._operations.of_form(pairs, request.path)
         if meant is None:
             return False
         return permissions.of(meant.model.name, meant.operation).open
@@ -101,14 +98,23 @@ class AwsApi:
             return query_form.fields(request.query)
         return query_form.fields(request.query) | query_form.fields(request.body)
 
-    def _meant(self, request: Request, pairs: Mapping[str, str]) -> Meant:
-        meant = requests.of_head(self._models, request)
-        if meant is None and requests.is_form(request):
-            meant = requests.of_form(self._models, pairs, request.path)
+    def _of_form(self, request: Request, pairs: Mapping[str, str]) -> Meant:
+        meant = None
+        if requests.is_form(request):
+            meant = self._operations.of_form(pairs, request.path)
         if meant is None:
             text = f"cannot {request.method} {request.path}: no such operation"
             raise ServiceError("UnknownOperationException", text, status=404)
         return meant
+
+
+def _form(meant: Meant, caller: Caller) -> Form:
+    return Form(meant.model, meant.protocol, caller.request_id, meant.operation)
+
+
+def _body_bytes_max(meant: Meant) -> int:
+    operation = meant.model.operations.get(meant.operation)
+    return EVENT_BYTES_MAX if operation is None else operation.body_bytes_max
 
 
 def _permit(meant: Meant, params: Params, key: Key, visit: Visit) -> None:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from microfaas.model import EVENT_BYTES_MAX
+
 Protocol = Literal["json", "query", "rest-json"]
 Location = Literal["", "uri", "querystring", "header", "headers", "statusCode"]
 Type = Literal[
@@ -38,7 +40,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A type with its constraints."""
+    """A type with its constraints. What is in a `sparse` list may be null."""
 
     type: Type
     required: tuple[str, ...] = ()
@@ -52,29 +54,45 @@ class Shape(msgspec.Struct, frozen=True):
     max: float | None = None
     sensitive: bool = False
     flattened: bool = False
+    sparse: bool = False
     format: str = ""
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What is called, and where."""
+    """What is called, and where. Only a REST protocol's uri is more than `/`."""
 
     method: str
     uri: str
     input: str = ""
     output: str = ""
     status: int = 200
+    body_bytes_max: int = EVENT_BYTES_MAX
+
+
+class Unserved(msgspec.Struct, frozen=True):
+    """An operation that AWS has and microfaas has not. What is told of it, instead of a refusal:
+    that there are `none_of` these; or a result whose member `empty` is an empty list."""
+
+    method: str
+    uri: str
+    none_of: str = ""
+    empty: str = ""
+    reason: str = ""
 
 
 class Error(msgspec.Struct, frozen=True):
-    """An error of the model; `code` is what the query protocol calls it."""
+    """An error of the model; `code` is what the query protocol calls it.
+
+    Its members are given with the header that they stand in, which is empty for the body.
+    """
 
     code: str
     status: int
-    members: tuple[str, ...] = ()
+    members: dict[str, str] = {}
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A service. `unserved` are the operations that AWS has and microfaas has not."""
+    """A service."""
 
     name: str
     title: str
@@ -85,7 +103,7 @@ class Model(msgspec.Struct, frozen=True):
     namespace: str
     query_compatible: bool
     operations: dict[str, Operation]
-    unserved: dict[str, str]
+    unserved: dict[str, Unserved]
     errors: dict[str, Error]
     shapes: dict[str, Shape]
 

@@ -1,13 +1,16 @@
 """Which scopes let a key call which operation, and of which resources. Pure.
 
 Sending and receiving are permitted by name (`send:orders`), where the name is a queue's, topic's,
-stream's or event bus's; the rest is `read` or `admin`.
+stream's, event bus's or log group's; the rest is `read` or `admin`. A function's name or an ARN
+says there which resource is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 from microfaas.scopes import Action
 
@@ -50,7 +53,22 @@ def _buses(params: dict[str, Any]) -> Iterable[str]:
     return sorted(bus.rpartition("event-bus/")[2] for bus in buses)
 
 
-_ADMIN = Permission(("admin",))
+def _group(params: dict[str, Any]) -> Iterable[str]:
+    return (params["logGroupName"],) if "logGroupName" in params else ()
+
+
+def _function(params: dict[str, Any]) -> Iterable[str]:
+    """A function by its bare name, whatever its qualifier; what Lambda has else, by its ARN."""
+    if name := params.get("FunctionName"):
+        return (_FUNCTION.sub("", name).partition(":")[0],)
+    given = (params.get(key, "") for key in ("Resource", "CodeSigningConfigArn", "LayerName"))
+    return [arn for arn in given if arn.startswith("arn:")]
+
+
+# What may stand before a function's name: an ARN's parts, or the last of them.
+_FUNCTION = re.compile(r"(arn:[^:]*:lambda:)?([a-z0-9-]+-[0-9]:)?([0-9]{12}:)?(function:)?")
+_OWN_NAMES: Mapping[str, Names] = MappingProxyType({"lambda": _function})
+
 _READ = Permission(("read",))
 _queue = _last("QueueUrl", "/")
 _SEND_QUEUE = Permission(("send",), _queue)
@@ -60,6 +78,7 @@ _SEND_STREAM = Permission(("send",), _stream)
 _RECEIVE_STREAM = Permission(("receive",), _stream)
 # Who reads a stream must know what shards it has.
 _LOOK_AT_STREAM = Permission(("read", "receive"), _stream)
+ANYBODY = Permission(get_args(Action))  # whose key it is does not matter
 # A link in a message confirms; what it carries is the proof.
 _LINK = Permission(("admin",), open=True)
 
@@ -92,6 +111,11 @@ _TABLE: Mapping[str, Mapping[str, Permission]] = {
         "DescribeStreamSummary": _LOOK_AT_STREAM,
     },
     "events": {"PutEvents": Permission(("send",), _buses), "TestEventPattern": _READ},
+    "logs": {
+        "PutLogEvents": Permission(("send",), _group),
+        "FilterLogEvents": _READ,
+    },
+    "sts": {"GetCallerIdentity": ANYBODY},
 }
 
 
@@ -100,4 +124,5 @@ def of(service: str, operation: str) -> Permission:
     found = _TABLE.get(service, {}).get(operation)
     if found is not None:
         return found
-    return _READ if operation.startswith(("List", "Get", "Describe")) else _ADMIN
+    looks = operation.startswith(("List", "Get", "Describe"))
+    return Permission(("read" if looks else "admin",), _OWN_NAMES.get(service, _none))

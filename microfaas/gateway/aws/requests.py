@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import json_form, query_form, rest_form
 from microfaas.gateway.aws.model import Model, Protocol
+from microfaas.gateway.aws.paths import Paths
 from microfaas.gateway.aws.service import Params
 
 FORM = "application/x-www-form-urlencoded"
@@ -36,20 +36,53 @@ class Meant(NamedTuple):
     named: Mapping[str, str] = {}
 
 
-def by_head(models: Sequence[Model], request: Request) -> tuple[Model, Protocol] | None:
-    """Whose operation the target or the path names, and in which protocol."""
-    meant = of_head(models, request)
-    return None if meant is None else (meant.model, meant.protocol)
+class Operations:
+    """All operations of some services, by what a request says of them."""
 
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = models
+        self._paths = Paths(models)
+        self._targets = {model.target: model for model in models if model.target}
 
-def of_head(models: Sequence[Model], request: Request) -> Meant | None:
-    """What the target or the path means; None for no operation of any of them."""
-    target = request.headers.get("x-amz-target", "")
-    if not target:
-        return _of_path(models, request)
-    prefix, _, name = target.rpartition(".")
-    found = [model for model in models if model.target and model.target == prefix]
-    return Meant(found[0], "json", name) if found else None
+    @property
+    def prefixes(self) -> set[str]:
+        """The first segments of the paths that are services'."""
+        return self._paths.prefixes
+
+    def of_head(self, request: Request) -> Meant | None:
+        """What the target or the path means; None for no operation of any service."""
+        if target := request.headers.get("x-amz-target", ""):
+            prefix, _, name = target.rpartition(".")
+            model = self._targets.get(prefix)
+            return None if model is None else Meant(model, "json", name)
+        found = self._paths.find(request.method, request.path, request.query)
+        if found is None:
+            return None
+        return Meant(found.model, "rest-json", found.operation, found.named)
+
+    def of_form(self, pairs: Mapping[str, str], path: str) -> Meant | None:
+        """What a form means. None when no service speaks forms."""
+        speaking = [model for model in self._models if "query" in model.protocols]
+        action, version = pairs.get("Action", ""), pairs.get("Version", "")
+        queue = _QUEUE_PATH.fullmatch(path) is not None
+        for model in speaking:
+            by_action = action in model.operations or action in model.unserved
+            if queue:
+                right = model.name == "sqs"
+            elif version:
+                right = model.version == version
+            else:
+                right = by_action
+            if right:
+                return Meant(model, "query", action)
+        return Meant(speaking[0], "query", action) if speaking else None
+
+    def spoken(self, request: Request) -> tuple[Model, Protocol]:
+        """In whose form to refuse a request that may not be looked into."""
+        meant = self.of_head(request)
+        if meant is None and not request.headers.get("x-amz-target"):
+            meant = self.of_form(query_form.lenient(request.query), request.path)
+        return (self._models[0], "json") if meant is None else (meant.model, meant.protocol)
 
 
 def is_form(request: Request) -> bool:
@@ -58,30 +91,9 @@ def is_form(request: Request) -> bool:
     return bool(at_root) and not request.headers.get("x-amz-target", "")
 
 
-def of_form(models: Sequence[Model], pairs: Mapping[str, str], path: str) -> Meant | None:
-    """What a form means. None when no service speaks forms."""
-    speaking = [model for model in models if "query" in model.protocols]
-    action, version = pairs.get("Action", ""), pairs.get("Version", "")
-    queue = _QUEUE_PATH.fullmatch(path) is not None
-    for model in speaking:
-        by_action = action in model.operations or action in model.unserved
-        if queue:
-            right = model.name == "sqs"
-        elif version:
-            right = model.version == version
-        else:
-            right = by_action
-        if right:
-            return Meant(model, "query", action)
-    return Meant(speaking[0], "query", action) if speaking else None
-
-
 def read(meant: Meant, request: Request, pairs: Mapping[str, str]) -> Params:
-    """The parameters of an operation. Raises ServiceError; they are not validated yet."""
-    model = meant.model
-    if meant.operation not in model.operations:
-        raise unknown(model, meant.protocol, meant.operation)
-    operation = model.operations[meant.operation]
+    """The parameters of an operation of the model, not validated yet. Raises ServiceError."""
+    model, operation = meant.model, meant.model.operations[meant.operation]
     if meant.protocol == "query":
         found = query_form.read(model, operation.input, pairs)
         if (
@@ -101,54 +113,30 @@ def read(meant: Meant, request: Request, pairs: Mapping[str, str]) -> Params:
     return json_form.read(model, operation.input, request.body)
 
 
-def prefixes(models: Iterable[Model]) -> set[str]:
-    """The first segments of the paths of services that have paths."""
-    found = set()
-    for model in models:
-        if "rest-json" in model.protocols:
-            uris = [operation.uri for operation in model.operations.values()]
-            uris += [place.partition(" ")[2] for place in model.unserved.values()]
-            found |= {uri.split("/")[1] for uri in uris}
-    return found
+def instead(meant: Meant) -> Params:
+    """The result of an operation that the model has not, if there is one. Raises ServiceError."""
+    unserved = meant.model.unserved.get(meant.operation)
+    if unserved is not None and unserved.empty:
+        return {unserved.empty: []}
+    if unserved is not None and unserved.none_of:
+        asked = next(iter(meant.named.values()))
+        text = f"{asked} not found: microfaas has no {unserved.none_of}"
+        raise ServiceError("ResourceNotFoundException", text)
+    raise unknown(meant)
 
 
-def _of_path(models: Sequence[Model], request: Request) -> Meant | None:
-    for model in models:
-        if "rest-json" not in model.protocols:
-            continue
-        for name, operation in model.operations.items():
-            place = f"{operation.method} {operation.uri}"
-            if (labels := _match(place, request)) is not None:
-                return Meant(model, "rest-json", name, named=labels)
-        for name, place in model.unserved.items():
-            if _match(place, request) is not None:
-                return Meant(model, "rest-json", name)
-    return None
-
-
-def _match(place: str, request: Request) -> dict[str, str] | None:
-    """The labels in a path; None when it is another."""
-    method, _, uri = place.partition(" ")
-    wanted, there = uri.strip("/").split("/"), request.path.strip("/").split("/")
-    if method != request.method or len(wanted) != len(there):
-        return None
-    labels = {}
-    for want, have in zip(wanted, there, strict=True):
-        if want.startswith("{"):
-            labels[want.strip("{}+")] = unquote(have)
-        elif want != have:
-            return None
-    return labels
-
-
-def unknown(model: Model, protocol: Protocol, name: str) -> ServiceError:
+def unknown(meant: Meant) -> ServiceError:
     """The error for an operation that is not there, which tells whether AWS has it."""
-    if name in model.unserved or name in model.operations:
+    model, name = meant.model, meant.operation
+    if unserved := model.unserved.get(name):
+        reason = f": {unserved.reason}" if unserved.reason else ""
+        text = f"microfaas does not serve {name} of {model.title}{reason}"
+    elif name in model.operations:
         text = f"microfaas does not serve {name} of {model.title}"
     elif name:
         text = f"The action {name} is not valid for this endpoint."
     else:
         text = f"The request names no action of {model.title}."
-    if protocol != "query":
+    if meant.protocol != "query":
         return ServiceError("UnknownOperationException", text)
     return ServiceError("InvalidAction" if name else "MissingAction", text)

@@ -36,7 +36,7 @@ class Service:
     """One of AWS's services, as far as it is there."""
 
     def __init__(self, name: str, operations: Mapping[str, Call]) -> None:
-        """`name` is the model's: sqs, sns, kinesis, events, scheduler."""
+        """`name` is the model's, such as sqs or lambda; not all its operations need be there."""
         self.model: Model = model.load(name)
         self.operations = operations
         if unknown := operations.keys() - self.model.operations.keys():

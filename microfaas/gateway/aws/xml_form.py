@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -29,9 +30,12 @@ def result(model: Model, operation: str, value: dict[str, Any], request_id: str)
     return _document(f"{operation}Response", model, inner)
 
 
-def error(model: Model, who: str, code: str, message: str, request_id: str) -> bytes:
-    """The whole document that refuses one."""
+def error(
+    model: Model, who: str, code: str, message: str, request_id: str, more: Mapping[str, object]
+) -> bytes:
+    """The whole document that refuses one; `more` are members of the error beside its message."""
     told = _tag("Type", who) + _tag("Code", _text(code)) + _tag("Message", _text(message))
+    told += "".join(_tag(name, _text(str(value))) for name, value in more.items())
     return _document("ErrorResponse", model, _tag("Error", told) + _tag("RequestId", request_id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,23 +12,30 @@ import botocore.parsers
 import botocore.serialize
 import botocore.session
 import pytest
+from botocore.awsrequest import HeadersDict
 from botocore.model import ServiceModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from docs import aws_models
-from microfaas.gateway.aws import model, query_form, replies, requests
+from microfaas.errors import ServiceError
+from microfaas.gateway.aws import model, query_form, requests
+from microfaas.gateway.aws.model import Protocol
+from microfaas.gateway.aws.replies import Form
 from microfaas.gateway.aws.requests import Request
 from microfaas.gateway.aws.xml_form import allowed
+from microfaas.gateway.reply import Reply
 
 OPERATIONS = [
     (service, name) for service, names in aws_models.SERVED.items() for name in names.split()
 ]
-PROTOCOLS = {"sqs": "json", "sns": "query", "kinesis": "json", "events": "json"}
+PROTOCOLS = {service: model.load(service).protocols[0] for service in aws_models.SERVED}
+KNOWN = requests.Operations([model.load(name) for name in aws_models.SERVED])
 TEXT = st.text(max_size=12).filter(lambda text: allowed(text) and "\r" not in text)
 EASY = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@functools.cache
 def source(service: str) -> ServiceModel:
     return botocore.session.Session().get_service_model(service)
 
@@ -68,6 +76,8 @@ def query_of_sqs() -> ServiceModel:
 def values(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     """Values of a shape, as boto3 takes them."""
     kind = shape.type_name
+    if shape.serialization.get("location") == "statusCode":
+        return st.sampled_from([200, 202, 204])
     if kind == "structure":
         needed = {key: values(shape.members[key], depth + 1) for key in shape.required_members}
         rest = {k: values(s, depth + 1) for k, s in shape.members.items() if k not in needed}
@@ -86,6 +96,20 @@ def values(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
     return simple.get(kind, st.integers(-1000, 1_000_000))
 
 
+def says(value: Any) -> bool:
+    """Whether a form has any field for it."""
+    if isinstance(value, dict):
+        return any(map(says, value.values()))
+    return any(map(says, value)) if isinstance(value, list) else True
+
+
+def said(value: Any) -> Any:
+    """What a form has of a value: an empty structure in a list has no field."""
+    if isinstance(value, dict):
+        return {k: said(v) for k, v in value.items() if says(v) or not isinstance(v, list)}
+    return [said(each) for each in value if says(each)] if isinstance(value, list) else value
+
+
 def ours(value: Any) -> Any:
     """A value as services have it: times are numbers."""
     if isinstance(value, dict):
@@ -101,24 +125,30 @@ def sent(protocol: str, operation: Any, params: dict[str, Any]) -> Request:
     body = made["body"]
     raw = urlencode(body).encode() if isinstance(body, dict) else body
     headers = {name.lower(): value for name, value in made["headers"].items()}
-    path, _, query = made["url_path"].partition("?")
-    query = urlencode(made["query_string"], doseq=True)
+    path, _, fixed = made["url_path"].partition("?")
+    query = "&".join(filter(None, [fixed, urlencode(made["query_string"], doseq=True)]))
     return Request(
         made["method"], path, query, headers, raw if isinstance(raw, bytes) else raw.encode()
     )
 
 
 def parsed(service: str, request: Request) -> tuple[requests.Meant, dict[str, Any]]:
-    models = [model.load(name) for name in aws_models.SERVED]
     form = requests.is_form(request)
     pairs = query_form.fields(request.body) if form else {}
-    meant = requests.of_head(models, request) or requests.of_form(models, pairs, request.path)
+    meant = KNOWN.of_head(request) or KNOWN.of_form(pairs, request.path)
     assert meant is not None
     assert meant.model.name == service
     return meant, requests.read(meant, request, pairs)
 
 
-def check_request(spoken: str, known: ServiceModel, service: str, name: str) -> None:
+def read_by_client(spoken: str, reply: Reply, shape: Any) -> dict[str, Any]:
+    lines = dict(line.split(": ", 1) for line in reply.headers.splitlines())
+    answer = {"status_code": reply.status, "headers": HeadersDict(lines), "body": reply.body}
+    found: dict[str, Any] = botocore.parsers.create_parser(spoken).parse(answer, shape)
+    return found
+
+
+def check_request(spoken: Protocol, known: ServiceModel, service: str, name: str) -> None:
     operation = known.operation_model(name)
 
     @EASY
@@ -127,45 +157,90 @@ def check_request(spoken: str, known: ServiceModel, service: str, name: str) -> 
         meant, found = parsed(service, sent(spoken, operation, params))
         assert meant.operation == name
         # Clients fill in tokens of their own.
-        assert {key: found[key] for key in found if key in params} == ours(params)
+        expected = said(params) if spoken == "query" else params
+        assert {key: found[key] for key in found if key in params} == ours(expected)
 
     check()
 
 
-def check_reply(spoken: str, known: ServiceModel, service: str, name: str) -> None:
+def check_reply(spoken: Protocol, known: ServiceModel, service: str, name: str) -> None:
     operation = known.operation_model(name)
     shape = operation.output_shape
     strategy = values(shape) if shape is not None else st.just({})
+    members = shape.members if shape is not None else {}
+    # The member that is the reply's status, if one is.
+    own = next((k for k, m in members.items() if "location" in m.serialization), "")
 
     @EASY
     @given(strategy)
     def check(result: dict[str, Any]) -> None:
-        loaded = model.load(service)
-        reply = replies.result(loaded, spoken, name, ours(result), "id-1")  # type: ignore[arg-type]
-        assert reply.status == 200
-        parser = botocore.parsers.create_parser(spoken)
-        answer = {"status_code": 200, "headers": {}, "body": reply.body}
-        found = parser.parse(answer, shape)
+        form = Form(model.load(service), spoken, "id-1", name)
+        reply = form.result(ours(result))
+        usual = operation.http.get("responseCode", 200)
+        assert reply.status == result.get(own, usual)
+        if reply.status == 204:
+            assert reply.body == b""
+            assert "Content-Type" not in reply.headers
+        found = read_by_client(spoken, reply, shape)
         found.pop("ResponseMetadata", None)
-        assert found == result
+        assert found == ({own: reply.status} if own else {}) | result
 
     check()
 
 
 @pytest.mark.parametrize(("service", "name"), OPERATIONS)
 def test_what_clients_send_is_understood(service: str, name: str) -> None:
-    check_request(PROTOCOLS.get(service, "rest-json"), source(service), service, name)
+    check_request(PROTOCOLS[service], source(service), service, name)
 
 
 @pytest.mark.parametrize(("service", "name"), OPERATIONS)
 def test_clients_understand_results(service: str, name: str) -> None:
-    check_reply(PROTOCOLS.get(service, "rest-json"), source(service), service, name)
+    check_reply(PROTOCOLS[service], source(service), service, name)
 
 
 @pytest.mark.parametrize("name", aws_models.SERVED["sqs"].split())
 def test_older_clients_of_sqs_are_understood_and_understand(name: str) -> None:
     check_request("query", query_of_sqs(), "sqs", name)
     check_reply("query", query_of_sqs(), "sqs", name)
+
+
+ERRORS = [(service, kind) for service in aws_models.SERVED for kind in model.load(service).errors]
+
+
+@pytest.mark.parametrize(("service", "kind"), ERRORS)
+def test_clients_understand_errors(service: str, kind: str) -> None:
+    loaded, known = model.load(service), source(service)
+    shape = known.shape_for(kind)
+    more = {
+        key: "told"
+        for key, member in shape.members.items()
+        if key not in ("Type", "Message", "message") and member.type_name == "string"
+    }
+    error = ServiceError(kind, "what is <wrong>", members=more)
+    reply = Form(loaded, PROTOCOLS[service], "id-1").error(error)
+    assert reply.status == loaded.errors[kind].status
+    found = read_by_client(PROTOCOLS[service], reply, None)
+    assert found["Error"]["Code"] in (kind, loaded.errors[kind].code)
+    assert found["Error"]["Message"] == "what is <wrong>"
+    code = found["Error"].get("QueryErrorCode", found["Error"]["Code"])
+    assert known.shape_for_error_code(code).name == kind
+    assert found["ResponseMetadata"]["RequestId"] == "id-1"
+    members = read_by_client(PROTOCOLS[service], reply, shape)
+    assert {key: members[key] for key in more} == more
+
+
+def test_no_shape_has_what_no_protocol_here_has() -> None:
+    """Payloads, labels over several segments, and members in headers."""
+    for service, name in OPERATIONS:
+        operation = source(service).operation_model(name)
+        assert "+}" not in operation.http["requestUri"]
+        for shape in (operation.input_shape, operation.output_shape):
+            assert shape is None or "payload" not in shape.serialization
+        if operation.output_shape is not None:
+            places = [
+                m.serialization.get("location") for m in operation.output_shape.members.values()
+            ]
+            assert set(places) <= {None, "statusCode"}
 
 
 @pytest.mark.parametrize("service", aws_models.SERVED)

@@ -46,9 +46,9 @@ def refusal(service: str, operation: str, params: dict[str, Any]) -> tuple[str, 
         (
             *("scheduler", "ListSchedules", {"MaxResults": 0, "State": "ON"}),
             "ValidationException",
-            f"2 validation errors detected: Value '0' at 'maxResults' {FAILED} have value greater "
-            f"than or equal to 1; Value 'ON' at 'state' {FAILED} satisfy enum value set: "
-            "[ENABLED, DISABLED]",
+            f"2 validation errors detected: Value 'ON' at 'state' {FAILED} satisfy enum value set: "
+            f"[ENABLED, DISABLED]; Value '0' at 'maxResults' {FAILED} have value greater than or "
+            "equal to 1",
         ),
         (
             *("sns", "Publish", {}, "ValidationError"),
