@@ -11,6 +11,7 @@ from microfaas.config import Config, FunctionTable, StreamTable, Trigger
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.schedules import check_names
 from microfaas.config.streams import check_streams, readers
+from microfaas.control.mappings import Mappings
 from microfaas.durable import Durable
 from microfaas.errors import InvalidRequest, Problem
 from microfaas.gateway.invocations_api import Operation
@@ -19,6 +20,7 @@ from microfaas.store.objects import Ledger
 from microfaas.triggers import tailing
 from microfaas.triggers.deployed import triggers_of
 from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.mapped import Mapped
 from microfaas.triggers.running import Triggers
 from microfaas.triggers.watching import Watcher
 
@@ -26,7 +28,14 @@ from microfaas.triggers.watching import Watcher
 class Triggered:
     """The triggers' runner, and what may be put into it."""
 
-    def __init__(self, config: Config, durable: Durable, ledger: Ledger, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        config: Config,
+        durable: Durable,
+        ledger: Ledger,
+        watcher: Watcher,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
         self._config = config
         self._durable = durable
         around = Surroundings(
@@ -43,15 +52,26 @@ class Triggered:
             stopping=asyncio.Event(),
         )
         self.running = Triggers(around, config.drain_s_max)
+        self.mappings = Mappings(
+            durable.resources,
+            Mapped(self.running, around),
+            config.address,
+            tasks,
+            config.api.settle_ms,
+        )
         self._putting = asyncio.Lock()
 
     def start(self) -> None:
-        """The file's, what feeds its streams, and what was deployed."""
+        """The file's, what feeds its streams, what was deployed, and mappings.
+
+        Raises MachineError.
+        """
         streams = self._config.streams
         self.running.put_work("tails", [lambda around: tailing.run(streams, around)])
         self.running.put("file", self._config.triggers)
         for function in self._durable.deployed.functions():
             self._run(function)
+        self.mappings.open()
 
     def operations(self) -> Sequence[Operation]:
         """The rows of microfaas's own API."""

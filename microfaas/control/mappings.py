@@ -21,7 +21,7 @@ from microfaas.control.table import Edit, Table
 from microfaas.control.table import commit as commit_edits
 from microfaas.errors import MachineError, ServiceError
 from microfaas.model import Address
-from microfaas.store.resources import Change, Resources
+from microfaas.store.resources import Resources
 
 KIND = "mapping"
 RECORD_AGAIN_S = 1.0
@@ -62,6 +62,9 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, omit_default
     transition: Transition = "Creating"
 
 
+Changed = Callable[[EventSourceMapping], EventSourceMapping]
+
+
 class Runs(Protocol):
     """What makes mappings run."""
 
@@ -80,7 +83,7 @@ class Runs(Protocol):
     def went_well(self, name: str) -> bool | None:
         """How the function's last call ended; None when there was none yet."""
 
-    def forgotten(self, name: str) -> Sequence[Change]:
+    def forgotten(self, name: str) -> Sequence[Edit]:
         """How far it has come is not to be remembered."""
 
 
@@ -150,10 +153,11 @@ class Mappings:
             name = str(uuid.uuid4())
             return name, await self._keep(name, mapping, "Creating")
 
-    async def update(self, name: str, mapping: EventSourceMapping) -> EventSourceMapping:
-        """Raises ServiceError, MachineError."""
+    async def update(self, name: str, change: Changed) -> EventSourceMapping:
+        """Raises ServiceError, MachineError, and what `change` does."""
         async with self._changing:
             before = self._settled(name, "update")
+            mapping = change(before)
             transition: Transition = "Updating"
             if mapping.enabled != before.enabled:
                 transition = "Enabling" if mapping.enabled else "Disabling"
@@ -224,11 +228,11 @@ class Mappings:
         """Once it has ended what it had begun, and was shown for long enough."""
         await self._runs.settled(name)
         await asyncio.sleep(max(0.0, mapping.settles_ms / 1000 - self._clock()))
-        edits = [self._table.remove(name)]
-        edits += [Edit(change, lambda: None) for change in self._runs.forgotten(name)]
+        edits = [self._table.remove(name), *self._runs.forgotten(name)]
         while True:
             try:
-                return await commit_edits(self._resources, edits)
+                async with self._changing:
+                    return await commit_edits(self._resources, edits)
             except MachineError as error:
                 _log.error("cannot forget the mapping %s: %s; trying again", name, error)
                 await asyncio.sleep(RECORD_AGAIN_S)

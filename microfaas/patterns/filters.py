@@ -15,7 +15,7 @@ from microfaas.patterns.faults import InvalidPattern, refuse
 
 FILTERS_MAX = 10
 PREFACE = "Invalid filter pattern definition. "
-DataKey = Literal["body", "data"]
+DataKey = Literal["body", "data", "dynamodb"]
 _NOT_DATA = object()
 
 
@@ -38,7 +38,8 @@ class Filters(msgspec.Struct, frozen=True):
     key: DataKey
 
     def accepts(self, record: Mapping[str, object]) -> bool:
-        """Whether the function sees a record: one of SQS, or the "kinesis" object of a stream's."""
+        """Whether the function sees a record: one of SQS or of a table's stream, or the "kinesis"
+        object of a stream's."""
         if not self.filters:
             return True
         data_format, data = _decoded(record.get(self.key), self.key)
@@ -83,6 +84,8 @@ def _formats(table: Mapping[str, Any], key: str) -> Iterator[str]:
 
 def _decoded(raw: object, key: DataKey) -> tuple[str, object]:
     """The format of a record's data, and the data. A bare number or word is plain text."""
+    if isinstance(raw, Mapping):
+        return "json", raw
     if not isinstance(raw, str):
         return "none", _NOT_DATA
     text: str | bytes = raw

@@ -9,7 +9,8 @@ begin. What is put meanwhile takes the place of what was to begin.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import functools
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 
 from microfaas.config import Trigger
@@ -17,19 +18,14 @@ from microfaas.triggers import table
 from microfaas.triggers.kind import Surroundings
 
 Work = Callable[[Surroundings], Coroutine[None, None, None]]
-Then = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class _Running:
-    """What runs under a name. `went_well`: how the last call ended; None before the first one."""
+    """What runs under a name."""
 
     stopping: asyncio.Event
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    went_well: bool | None = None
-
-    def report(self, well: bool) -> None:
-        self.went_well = well
 
 
 class Triggers:
@@ -40,25 +36,26 @@ class Triggers:
         self._drain_s_max = drain_s_max
         self._running: dict[str, _Running] = {}
         # What is to run once what runs has stopped, and who sees to it.
-        self._wanted: dict[str, tuple[Sequence[Work], Then | None]] = {}
+        self._wanted: dict[str, Sequence[Work]] = {}
         self._changes: dict[str, asyncio.Task[None]] = {}
+        self._went_well: dict[str, bool] = {}
         self._closed = False
 
-    def put(self, name: str, triggers: Sequence[Trigger], then: Then | None = None) -> None:
-        """Have these run under a name, in place of those before; `then` is done in between.
+    def put(self, name: str, triggers: Sequence[Trigger]) -> None:
+        """Have these run under a name, in place of those before.
 
         They run when this returns if there is nothing to wait for.
         """
-        self.put_work(name, [_work(trigger) for trigger in triggers], then)
+        self.put_work(name, [_work(trigger) for trigger in triggers])
 
-    def put_work(self, name: str, work: Sequence[Work], then: Then | None = None) -> None:
+    def put_work(self, name: str, work: Sequence[Work]) -> None:
         """As `put`, for what is no function's trigger. Once all are stopped, nothing begins."""
         if self._closed:
             return
-        if name not in self._running and name not in self._changes and then is None:
+        if name not in self._running and name not in self._changes:
             self._begin(name, work)
             return
-        self._wanted[name] = (work, then)
+        self._wanted[name] = work
         if name not in self._changes:
             loop = asyncio.get_running_loop()
             self._changes[name] = loop.create_task(self._change(name), name=name)
@@ -73,8 +70,7 @@ class Triggers:
 
     def went_well(self, name: str) -> bool | None:
         """How the function's last call ended; None when there was none yet."""
-        running = self._running.get(name)
-        return running.went_well if running is not None else None
+        return self._went_well.get(name)
 
     async def settled(self, name: str) -> None:
         """Wait until what was put under that name is what runs."""
@@ -97,9 +93,11 @@ class Triggers:
 
     def _begin(self, name: str, work: Sequence[Work]) -> None:
         if not work:
+            self._went_well.pop(name, None)
             return
         running = self._running[name] = _Running(asyncio.Event())
-        around = replace(self._around, stopping=running.stopping, report=running.report)
+        report = functools.partial(self._went_well.__setitem__, name)
+        around = replace(self._around, stopping=running.stopping, report=report)
         loop = asyncio.get_running_loop()
         running.tasks = [loop.create_task(each(around), name=name) for each in work]
 
@@ -111,10 +109,7 @@ class Triggers:
                     await asyncio.wait(running.tasks)
                     del self._running[name]
                 # Closing takes back what was wanted.
-                work, then = self._wanted.pop(name, ((), None))
-                if then is not None:
-                    await then()
-                if name not in self._wanted and not self._closed:
+                if (work := self._wanted.pop(name, None)) is not None:
                     self._begin(name, work)
         finally:
             del self._changes[name]
