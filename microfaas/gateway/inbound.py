@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from aiohttp import web
 
 from microfaas.gateway.connections import peer_of
 from microfaas.payloads.http_request import HttpRequest
+
+_ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 def read(request: web.Request, body: bytes, prefix: int = 0) -> HttpRequest:
@@ -37,8 +40,8 @@ def host(request: web.Request) -> str:
 
 def _target(request: web.Request) -> str:
     """Path and query, also where a whole URL was sent as to a proxy."""
-    target = _text(request.raw_path.encode("utf-8", "surrogateescape"))
-    return target if target.startswith("/") else target.partition("://")[2].partition("/")[2]
+    target = _ORIGIN.sub("", _text(request.raw_path.encode("utf-8", "surrogateescape")), count=1)
+    return target if target.startswith("/") else f"/{target}"
 
 
 def _text(raw: bytes) -> str:
