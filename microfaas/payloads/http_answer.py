@@ -88,8 +88,10 @@ class Opening:
             self._prelude = content_type == PRELUDE_TYPE
         if not self._prelude:
             return Answer(200, (("Content-Type", content_type or _BYTES),), piece)
+        # It may have begun in the piece before.
+        start = max(0, len(self._held) - len(DELIMITER) + 1)
         self._held += piece
-        end = self._held.find(DELIMITER)
+        end = self._held.find(DELIMITER, start)
         if end > PRELUDE_BYTES_MAX or (end < 0 and len(self._held) > PRELUDE_BYTES_MAX):
             raise Malformed(f"its prelude has more than {PRELUDE_BYTES_MAX} bytes")
         if end < 0:

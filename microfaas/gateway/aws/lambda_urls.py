@@ -11,10 +11,10 @@ from microfaas.control.registry import key
 from microfaas.control.urls import Urls
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import lambda_names, times
+from microfaas.gateway.aws.paging import page
 from microfaas.gateway.aws.service import Call, Caller, Params
 from microfaas.model import Address
 
-PAGE = 50
 _QUALIFIER_PATTERN = r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"
 _QUALIFIER = re.compile(_QUALIFIER_PATTERN)
 
@@ -64,11 +64,8 @@ class LambdaUrls:
 
     async def _list(self, _: Caller, params: Params) -> Params:
         name, _qualifier = lambda_names.which(params, self._address)
-        after, limit = params.get("Marker", ""), params.get("MaxItems", PAGE)
-        found = [each for each in self._urls.all_of(name) if each.place > after]
-        page = found[:limit]
-        told = [self._whole(each.function, each.qualifier, each.url) for each in page]
-        more = page[-1].place if len(found) > limit else None
+        found, more = page(((each.place, each) for each in self._urls.all_of(name)), params)
+        told = [self._whole(each.function, each.qualifier, each.url) for each in found]
         return {"FunctionUrlConfigs": told, "NextMarker": more}
 
     def _which(self, params: Params) -> tuple[str, str]:
