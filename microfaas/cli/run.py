@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from microfaas import __version__, config, log
+from microfaas import __version__, log
+from microfaas.cli.parameters import parameters
 from microfaas.config import Trigger
 from microfaas.model import Function
 
@@ -24,6 +25,8 @@ Examples:
   microfaas run                        the project in this directory
   microfaas run examples/hello         another one
   microfaas run app.py:handler         one handler, without any configuration
+  microfaas run template.yaml --parameter Stage=test
+                                       what an AWS SAM template describes
   microfaas run --listen 0.0.0.0:9000  for the whole network; callers need a key
 
 SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken.
@@ -34,11 +37,13 @@ SIGTERM and Ctrl-C stop it: running invocations may finish, nothing new is taken
 @click.argument("path", default=".")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen, instead of the file's.")
 @click.option("--data", metavar="DIR", help="Directory of logs, store and code.")
+@parameters
 @click.option(
     "--require",
     type=click.Choice(["enforced"]),
     help="Do not start where a limit would be sampled only, or not be kept at all.",
 )
+@click.option("--adopt", is_flag=True, help="Let the API take over functions of the file.")
 @click.option("--insecure", is_flag=True, help="Ask nobody for a key, wherever it listens.")
 @click.option("-v", "--verbose", count=True, help="Tell more of what happens.")
 @click.pass_context
@@ -47,23 +52,31 @@ def command(
     path: str,
     listen: str | None,
     data: str | None,
+    parameter: Mapping[str, str],
     require: str | None,
+    adopt: bool,
     insecure: bool,
     verbose: int,
 ) -> None:
     """Serve the functions of a project.
 
-    PATH is a folder with a microfaas.toml, such a file, or FILE.py:HANDLER.
+    PATH is a folder with a microfaas.toml, such a file, FILE.py:HANDLER, or an AWS SAM template.
     """
     # Imported late, for --help and completion are to be quick.
     from microfaas import server
-    from microfaas.triggers import table
+    from microfaas.cli import source
 
     log.setup(verbose, color=sys.stderr.isatty())
-    loaded = config.load(path, table.settings(), listen=listen, data=data)
+    named = source.serving(path, parameter, listen, data)
+    for line in source.passed_over(named):
+        click.echo(line, err=True)
     loaded = msgspec.structs.replace(
-        loaded, insecure=insecure, require_enforced=require is not None
+        named.config, insecure=insecure, require_enforced=require is not None
     )
+    if adopt:
+        loaded = msgspec.structs.replace(
+            loaded, api=msgspec.structs.replace(loaded.api, adopt=True)
+        )
     ctx.exit(server.serve(loaded, announce))
 
 

@@ -72,8 +72,10 @@ def url(scene: Scene, resource: Resource) -> None:
 
 
 def permission(scene: Scene, resource: Resource) -> None:
-    """AWS::Lambda::Permission."""
+    """AWS::Lambda::Permission, as far as it is about a URL: what else fires functions asks none."""
     given = dict(resource.properties)
+    if not (given.get("FunctionUrlAuthType") or given.get("InvokedViaFunctionUrl")):
+        return
     name, qualifier = function_of(str(given.pop("FunctionName", "")))
     settings = {"StatementId": resource.id, **given}
     made = Permission(function=name, qualifier=qualifier, settings=settings)

@@ -29,7 +29,7 @@ class FunctionUrl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
-    """Who else may call a function: the parameters of AddPermission."""
+    """Who may call a function by its URL: the parameters of AddPermission."""
 
     function: str
     qualifier: str
@@ -73,10 +73,13 @@ class Stack(msgspec.Struct, kw_only=True):
             "streams": self.streams,
         }
 
-    def make_folders(self) -> None:
-        """Make what the tables name and the template alone has: inline code, and buckets."""
+    def make_buckets(self) -> None:
+        """Make the folders of its buckets."""
         for name in self.buckets:
             os.makedirs(os.path.join(self.root, bucket_path(name)), exist_ok=True)
+
+    def write_code(self) -> None:
+        """Make the files of code that stands in the template."""
         for code in self.inline:
             path = os.path.join(self.root, code.path)
             os.makedirs(os.path.dirname(path), exist_ok=True)

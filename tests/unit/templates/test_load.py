@@ -149,11 +149,12 @@ def test_inline_code_and_buckets_become_files(load: Load, tmp_path: Path) -> Non
     stack = load(text)
     code = tmp_path / "shop" / stack.functions["Hello"]["code"] / "index.py"
     assert not code.exists()
-    stack.make_folders()
+    stack.write_code()
+    stack.make_buckets()
     assert code.read_text() == "def handler(event, context):\n    return 1\n"
     assert (tmp_path / "shop/buckets/photos").is_dir()
     before = code.stat().st_mtime_ns
-    stack.make_folders()
+    stack.write_code()
     assert code.stat().st_mtime_ns == before
 
 
@@ -477,7 +478,10 @@ def plain(kind: str, properties: str) -> str:
             ),
             "GET /a asks for an authorizer",
         ),
-        (sam("A: {Type: AWS::Serverless::Function, Properties: {CodeUri: a}}\n"), "template.yaml:3"),
+        (
+            sam("A: {Type: AWS::Serverless::Function, Properties: {CodeUri: a}}\n"),
+            "template.yaml:3: Resource with id [A]",
+        ),
         (plain("AWS::SQS::Queue", "{QueueName: !Sub 'a-${It.Arn}'}"), "It is not here, or has no"),
     ],
 )  # fmt: skip
