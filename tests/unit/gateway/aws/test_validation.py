@@ -13,6 +13,7 @@ from microfaas.gateway.aws import json_form, model, permissions, query_form, xml
 from microfaas.gateway.aws.service import Service
 from microfaas.gateway.aws.validation import validate
 
+LAMBDA = "arn:aws:lambda:us-east-1:123456789012"
 FAILED = "failed to satisfy constraint: Member must"
 
 
@@ -67,6 +68,23 @@ def test_aws_says_what_is_wrong(
     assert refusal(service, operation, params) == (kind, text)
 
 
+def test_of_what_is_shown_of_a_list_secrets_are_left_out() -> None:
+    redshift = {"Database": "d", "Sql": "select secret"}
+    targets = [{"Id": "i", "Arn": "a", "RedshiftDataParameters": redshift}] * 101
+    _, text = refusal("events", "PutTargets", {"Rule": "r", "Targets": targets})
+    assert "Value '[{Id=i, Arn=a, RedshiftDataParameters={Database=d, Sql=***" in text
+    assert "secret" not in text
+
+
+def test_logs_have_a_name_of_their_own_for_it() -> None:
+    kind, text = refusal("logs", "CreateLogGroup", {"logGroupName": "a b"})
+    assert kind == "InvalidParameterException"
+    assert text == (
+        f"1 validation error detected: Value 'a b' at 'logGroupName' {FAILED} satisfy regular "
+        r"expression pattern: [\.\-_/#A-Za-z0-9]+"
+    )
+
+
 def test_what_is_shown_of_a_value_is_bounded() -> None:
     _, text = refusal("kinesis", "CreateStream", {"StreamName": "a" * 1_000_000})
     assert len(text) < 1000
@@ -103,6 +121,14 @@ def test_xml_has_not_all_characters(text: str, good: bool) -> None:
         ("kinesis", "PutRecord", {"StreamName": "s"}, ["s"]),
         ("kinesis", "PutRecord", {"StreamARN": "a:stream/s", "StreamName": "t"}, ["s", "t"]),
         ("kinesis", "GetRecords", {"ShardIterator": "i"}, []),
+        ("lambda", "GetFunction", {"FunctionName": "f"}, ["f"]),
+        ("lambda", "GetFunction", {"FunctionName": "f:live"}, ["f"]),
+        ("lambda", "GetFunction", {"FunctionName": "123456789012:function:f"}, ["f"]),
+        ("lambda", "GetFunction", {"FunctionName": f"{LAMBDA}:function:f:1"}, ["f"]),
+        ("lambda", "ListTags", {"Resource": f"{LAMBDA}:layer:l"}, [f"{LAMBDA}:layer:l"]),
+        ("lambda", "ListLayerVersions", {"LayerName": "l"}, []),
+        ("lambda", "ListFunctions", {}, []),
+        ("logs", "PutLogEvents", {"logGroupName": "/aws/lambda/f"}, ["/aws/lambda/f"]),
         (
             *("events", "PutEvents"),
             {"Entries": [{}, {"EventBusName": "arn:aws:events:r:1:event-bus/b"}]},
@@ -121,7 +147,14 @@ def test_functions_change_no_resources(service: str) -> None:
     own = scopes.parse("invoke,send,receive,read")
     for operation in SERVED[service].split():
         actions = permissions.of(service, operation).actions
-        changes = operation.startswith(("Create", "Set", "Tag", "Update", "DeleteQueue", "Purge"))
+        if service in ("lambda", "iam", "logs"):
+            changes = not operation.startswith(
+                ("List", "Get", "Describe", "Filter", "PutLogEvents")
+            )
+        else:
+            changes = operation.startswith(
+                ("Create", "Set", "Tag", "Update", "DeleteQueue", "Purge")
+            )
         assert not changes or not any(own.allow(action) for action in actions)
 
 
