@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from microfaas.config import Config, Trigger
 from microfaas.control.downloads import Downloads
 from microfaas.control.lifecycle import Lifecycle, Machine
+from microfaas.control.mappings import Mappings
 from microfaas.control.registry import Registry
+from microfaas.control.rollouts import Rollouts
 from microfaas.control.routing import Routing
+from microfaas.control.urls import Urls
 from microfaas.durable import Durable
 from microfaas.errors import ConfigError, Problem, ServiceError
 from microfaas.gateway.aws.lambda_functions import FunctionsApi
+from microfaas.gateway.aws.lambda_mappings import MappingsApi
 from microfaas.gateway.aws.lambda_shapes import Shapes
+from microfaas.gateway.aws.lambda_urls import LambdaUrls
 from microfaas.gateway.aws.lambda_versions import VersionsApi
 from microfaas.gateway.aws.service import Service
+from microfaas.gateway.invocations_api import Operation
+from microfaas.gateway.rollouts_api import RolloutsApi
 from microfaas.model import Function
 from microfaas.store.machine_key import MachineKey
 from microfaas.triggers.bucket import BucketSettings
@@ -33,23 +40,31 @@ class ControlPlane:
         durable: Durable,
         machine_key: MachineKey,
         tasks: asyncio.TaskGroup,
+        url: str,
     ) -> None:
+        """`url` is where the gateway is for those who are not its functions."""
         self._machine = machine
         self.registry = registry
         self.lifecycle = Lifecycle(
             registry, machine, self._layer, config.api, tasks, durable.follow
         )
         self.routing = Routing(registry, machine.deployer)
+        self.rollouts = Rollouts(
+            registry, self.routing, durable.invoker, self.lifecycle.lock, tasks
+        )
         self.downloads = Downloads(machine_key)
+        self.urls = Urls(registry)
         self._config = config
+        self._url = url
 
     async def open(self) -> None:
         """Serve what the last run left; the file's functions are served already."""
         await self.lifecycle.open()
         self.routing.open()
+        self.rollouts.open()
         self._machine.packages.prune(self.registry.packages())
 
-    def services(self) -> list[Service]:
+    def services(self, mappings: Mappings) -> list[Service]:
         """What the gateway answers of Lambda's API, beside invoking."""
         registry, config = self.registry, self._config
         shapes = Shapes(registry, self.lifecycle.faults, self._layer_size)
@@ -58,10 +73,16 @@ class ControlPlane:
         parts = (
             FunctionsApi(registry, self.lifecycle, shapes, self.downloads, buckets, strict=strict),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),
+            LambdaUrls(self.urls, config.address, self._url),
+            MappingsApi(mappings, registry.exists, config.address),
         )
         return [
             Service("lambda", {k: call for part in parts for k, call in part.operations.items()})
         ]
+
+    def operations(self) -> Sequence[Operation]:
+        """What the gateway answers of microfaas's own API."""
+        return RolloutsApi(self.rollouts).operations
 
     def download(self, package: str, expires_s: str, signature: str) -> bytes | None:
         """A package for whoever has a link to it. Blocking. Raises MachineError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,6 +16,8 @@ from microfaas.pool.supervisor import Supervisor
 from microfaas.store.functions import Functions
 from microfaas.store.usage import UsageLog, UsageRow
 
+OnEnd = Callable[[Status, float], None]
+
 
 class Invoker:
     """Resolves a name, leases an instance, runs the event, accounts for it."""
@@ -23,18 +26,33 @@ class Invoker:
         self._functions = functions
         self._supervisor = supervisor
         self._usage = usage
+        self._watching: dict[tuple[str, str], OnEnd] = {}
+
+    def watch(self, name: str, number: str, on_end: OnEnd) -> None:
+        """Tell how each invocation of a version ends from now on, and after how many ms."""
+        self._watching[name, number] = on_end
+
+    def unwatch(self, name: str, number: str) -> None:
+        self._watching.pop((name, number), None)
 
     def check(self, name: str, qualifier: str) -> Version:
         """The version that would run. Raises FunctionNotFound."""
         return self._functions.resolve(name, qualifier)
 
-    async def invoke(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        on_chunk: OnChunk | None = None,
+        version: Version | None = None,
+    ) -> Outcome:
         """Run one event now; what the function streams goes to `on_chunk`, when there is one.
 
+        `version` is for who has asked `check` for it already: an alias may mean another one now.
         Raises FunctionNotFound, TooManyRequests, MachineError; what the function itself does
         wrong is in the outcome.
         """
-        version = self._functions.resolve(invocation.function, invocation.qualifier)
+        if version is None:
+            version = self._functions.resolve(invocation.function, invocation.qualifier)
         try:
             instance = self._supervisor.lease_now(version)
             if instance is None:
@@ -83,6 +101,10 @@ class Invoker:
             usage.init_ms,
         )
         self._usage.record(row)
+        if self._watching:
+            on_end = self._watching.get((invocation.function, version.number))
+            if on_end is not None:
+                on_end(status, usage.wall_ms)
 
 
 def new_request_id() -> str:

@@ -31,7 +31,7 @@ class Reloader:
         self._deployer = deployer
         self._watcher = watcher
         self._is_ours = is_ours
-        self.not_code = _not_code(config)
+        self.not_code = not_code(config)
 
     async def keep(self, version: Version) -> None:
         """Warm a function, then follow its code."""
@@ -61,7 +61,7 @@ class Reloader:
             )
 
 
-def _not_code(config: Config) -> list[str]:
+def not_code(config: Config) -> list[str]:
     """What may lie in a folder of code without being code."""
     buckets = [
         os.path.normpath(os.path.join(config.root, trigger.settings.path))

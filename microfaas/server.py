@@ -76,6 +76,8 @@ class Serving:
     config: Config
     machine: list[Facility]
     functions: list[Function]
+    # How many the API has made.
+    made: int
     memory_budget_mb: int
     access: Access
     # How many keys there are, and whether others than this machine can reach it.
@@ -209,10 +211,10 @@ class _Server:
             await durable.open()
             packages = Packages(os.path.join(config.data, "packages"))
             machine = Machine(self._runtimes, packages, deployer, site.check, self.budget_mb)
-            plane = ControlPlane(config, registry, machine, durable, key, tasks)
+            plane = ControlPlane(config, registry, machine, durable, key, tasks, self.url)
             watcher = Watcher()
             stack.callback(watcher.close)
-            triggered = Triggered(config, durable, Ledger(database), watcher)
+            triggered = Triggered(config, durable, Ledger(database), watcher, tasks)
             reloader = Reloader(
                 config, deployer, watcher, lambda name: registry.origin(name) == "file"
             )
@@ -223,25 +225,25 @@ class _Server:
             await plane.open()
             deployer.prune()
             ring, audit = KeyRing(database, key, functions), Audit(config.data)
-            guard = Guard(ring, audit, config.address) if self.access == "keys" else None
-            if guard is not None:
-                guard.refresh()
-                tasks.create_task(guard.follow())
+            # It knows who signs requests to functions' URLs, also where all else asks for no key.
+            guard = Guard(ring, audit, config.address)
+            guard.refresh()
+            tasks.create_task(guard.follow())
             if certificate is not None:
                 tasks.create_task(certificate.follow())
+            more = (*triggered.operations(), *plane.operations())
             gateway = self._gateway = Gateway(
                 LambdaApi(invoker, durable.events.accept, config.address),
-                ControlApi(
-                    functions, supervisor, registry, durable.invocations, triggered.operations()
-                ),
+                ControlApi(functions, supervisor, registry, durable.invocations, more),
                 config.address,
                 drain_s_max=config.drain_s_max,
-                guard=guard,
+                guard=guard if self.access == "keys" else None,
                 requests=config.requests,
-                services=Services([*durable.services(), *plane.services()]),
+                services=Services([*durable.services(), *plane.services(triggered.mappings)]),
                 certificate=durable.topics.certificate,
                 lists=durable.lists(),
                 download=plane.download,
+                urls=(plane.urls, guard),
             )
             stack.push_async_callback(durable.close)
             durable.serve()
@@ -252,7 +254,8 @@ class _Server:
             stack.callback(audit.record, "stop", self.url, who="system")
             triggered.start()
             stack.push_async_callback(triggered.close)
-            announce(self._serving(len(ring)))
+            made = sum(registry.origin(name) == "api" for name in registry.names())
+            announce(self._serving(len(ring), made))
             for version in versions:
                 tasks.create_task(reloader.keep(version))
             await stopped.wait()
@@ -285,12 +288,13 @@ class _Server:
             site.check(function)  # what cannot be is told before anything starts
         return site
 
-    def _serving(self, keys: int) -> Serving:
+    def _serving(self, keys: int, made: int) -> Serving:
         return Serving(
             url=self.url,
             config=self.config,
             machine=list(self.ground.machine.facilities),
             functions=list(self.config.functions),
+            made=made,
             memory_budget_mb=self.budget_mb,
             access=self.access,
             keys=keys,

@@ -102,7 +102,12 @@ class FakeInvoker(Invoker):
         function = Function(name=name, runtime="python", handler="", code="", limits=Limits())
         return Version(function=function, code_dir="", code_sha256="")
 
-    async def invoke(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        on_chunk: OnChunk | None = None,
+        version: Version | None = None,
+    ) -> Outcome:
         """Note the invocation, and let the function of that name answer it."""
         self.check(invocation.function, invocation.qualifier)
         self.invocations.append(invocation)

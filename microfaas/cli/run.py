@@ -93,7 +93,10 @@ def _lines(serving: Serving) -> Iterator[str]:
     for function in serving.config.functions:
         yield ""
         yield from _function(function, serving)
-    if not serving.config.functions:
+    if serving.made:
+        yield ""
+        yield f"{serving.made} functions of the API; microfaas list names them."
+    elif not serving.config.functions:
         yield "There is no function in it: microfaas.toml needs a [functions.NAME]."
     weak = [facility for facility in serving.machine if facility.state != "enforced"]
     if weak:

@@ -9,6 +9,7 @@ import msgspec
 
 from microfaas.control.records import Alias, Provisioned
 from microfaas.control.registry import Registry, key
+from microfaas.control.table import Edit
 from microfaas.deploy import Deployer
 from microfaas.pool.loading import InitFailed
 from microfaas.store.functions import Pointer
@@ -40,9 +41,12 @@ class Routing:
         for name in {each.partition(":")[0] for each, _ in self._registry.provisioned.all()}:
             self._provision(name)
 
-    async def put(self, name: str, called: str, alias: Alias) -> None:
-        """From the next call on the alias means this. Raises MachineError."""
-        await self._registry.commit(self._registry.aliases.put(key(name, called), alias))
+    async def put(self, name: str, called: str, alias: Alias, *also: Edit) -> None:
+        """From the next call on the alias means this; other edits are in the same commit.
+
+        Raises MachineError.
+        """
+        await self._registry.commit(self._registry.aliases.put(key(name, called), alias), *also)
         self._point(name, called, alias)
         self._provision(name)
 

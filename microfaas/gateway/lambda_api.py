@@ -18,7 +18,6 @@ from microfaas.invoke import Invoker, new_request_id
 from microfaas.model import (
     CLIENT_CONTEXT_BYTES_MAX,
     EVENT_BYTES_MAX,
-    LATEST,
     MIB,
     Address,
     Invocation,
@@ -108,7 +107,7 @@ class LambdaApi:
         async def on_chunk(payload: bytes, _: str) -> None:
             nonlocal write
             if write is None:
-                write = await begin(Reply(200, _streamed(invocation), b""))
+                write = await begin(Reply(200, _streamed(invocation, version.number), b""))
             if payload:
                 await write(eventstream.chunk(payload))
 
@@ -119,7 +118,9 @@ class LambdaApi:
             if prepared.kind != "RequestResponse":
                 _check_member(prepared.kind, "invocationType", STREAMED_TYPES)
                 return await self._accept(invocation, prepared.kind)
-            outcome = await self._invoker.invoke(invocation, on_chunk)
+            # The head names the version, so it is chosen before anything runs.
+            version = self._invoker.check(prepared.function, prepared.qualifier)
+            outcome = await self._invoker.invoke(invocation, on_chunk, version)
         except Exception as error:
             if write is not None:
                 raise  # it is cut off, which nobody takes for its end
@@ -217,10 +218,10 @@ def succeeded(outcome: Outcome, invocation: Invocation) -> Reply:
     return Reply(200, headers, outcome.payload)
 
 
-def _streamed(invocation: Invocation) -> str:
+def _streamed(invocation: Invocation, version: str) -> str:
     return (
         f"{eventstream.CONTENT_TYPE}x-amzn-RequestId: {invocation.request_id}\r\n"
-        f"X-Amz-Executed-Version: {invocation.qualifier or LATEST}\r\n"
+        f"X-Amz-Executed-Version: {version}\r\n"
         f"X-Amzn-Trace-Id: {invocation.trace_id}\r\n"
     )
 

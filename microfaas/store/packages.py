@@ -59,7 +59,7 @@ class Packages:
 
     def put_folder(self, folder: str) -> str:
         """Keep a copy of code, as `CodeStore` has it. Raises MachineError."""
-        return self.put(_zipped(folder))
+        return self.put(zipped(folder))
 
     def read(self, sha256: str) -> bytes:
         """A package's bytes. Raises MachineError."""
@@ -86,7 +86,8 @@ class Packages:
             os.close(fd)
 
 
-def _zipped(folder: str) -> bytes:
+def zipped(folder: str) -> bytes:
+    """A folder of code as a .zip, the same bytes for the same content. Raises MachineError."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in tree.walk(folder):
