@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import Self
 
 from aiohttp import web
 
@@ -11,8 +13,13 @@ from microfaas.errors import AccessRefused, InvalidRequest, RequestTooLarge
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import peer_of
 from microfaas.gateway.sigv4 import Signable
+from microfaas.model import EVENT_BYTES_MAX
 from microfaas.scopes import Action
 from microfaas.store.keys import Key
+
+# Bodies that are larger than events are read, and dealt with, so many at a time: each is in memory
+# more than once meanwhile.
+LARGE_AT_ONCE = 2
 
 
 class Entrance:
@@ -20,6 +27,7 @@ class Entrance:
 
     def __init__(self, guard: Guard | None, requests: RequestsTable) -> None:
         self.guard = guard
+        self.large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._requests = requests
 
     async def identify(self, request: web.Request) -> Key | None:
@@ -60,17 +68,24 @@ class Entrance:
 
 
 class Visit:
-    """A request to one of AWS's services, and the guard's say in it."""
+    """A request to one of AWS's services, and the guard's say in it. Lasts until it is answered."""
 
     def __init__(self, entrance: Entrance, request: web.Request) -> None:
         self._entrance = entrance
         self._request = request
+        self._held = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._held.aclose()
 
     async def identify(self, body_bytes_max: int) -> Key | None:
-        return await self._entrance.identify(self._bounded(body_bytes_max))
+        return await self._entrance.identify(await self._bounded(body_bytes_max))
 
     async def body(self, body_bytes_max: int) -> bytes:
-        return await self._entrance.body(self._bounded(body_bytes_max))
+        return await self._entrance.body(await self._bounded(body_bytes_max))
 
     def permit(self, key: Key, actions: tuple[Action, ...], operation: str, name: str) -> None:
         if self._entrance.guard is not None:
@@ -79,10 +94,13 @@ class Visit:
     def refused(self, error: Exception) -> None:
         self._entrance.refused(error, self._request)
 
-    def _bounded(self, body_bytes_max: int) -> web.Request:
-        """The request, whose body may have as much."""
+    async def _bounded(self, body_bytes_max: int) -> web.Request:
+        """The request, whose body may have as much. Waits for others' if it may be large."""
         if self._request.client_max_size != body_bytes_max:
             self._request = self._request.clone(client_max_size=body_bytes_max)
+            length = self._request.content_length
+            if body_bytes_max > EVENT_BYTES_MAX and (length is None or length > EVENT_BYTES_MAX):
+                await self._held.enter_async_context(self._entrance.large)
         return self._request
 
 

@@ -196,8 +196,8 @@ class Routes:
             request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, fields
         )
         caller = Caller(new_request_id(), peer_of(request.transport).host, self._base_url(request))
-        visit = Visit(self._entrance, request)
-        return self._answers.whole(await self._aws_api.answer(asked, caller, visit))
+        async with Visit(self._entrance, request) as visit:
+            return self._answers.whole(await self._aws_api.answer(asked, caller, visit))
 
     def _base_url(self, request: web.Request) -> str:
         """What the client called us, if it is a name at all."""
