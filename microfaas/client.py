@@ -18,9 +18,9 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from microfaas import sigv4
 from microfaas.errors import ConfigError, MicrofaasError, Problem
-from microfaas.gateway import sigv4
-from microfaas.gateway.sigv4 import Signable
+from microfaas.sigv4 import Signable
 
 DEFAULT_URL = "http://127.0.0.1:9000"
 CONNECT_S_MAX = 5.0

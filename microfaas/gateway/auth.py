@@ -22,15 +22,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from microfaas import sigv4
 from microfaas.audit import Audit
 from microfaas.errors import AccessRefused, InvalidRequest, MachineError, TooManyRequests
-from microfaas.gateway import sigv4
 from microfaas.gateway.connections import Peer
 from microfaas.gateway.lambda_api import Prepared
 from microfaas.gateway.rates import Rates
-from microfaas.gateway.sigv4 import Signable
 from microfaas.model import Address
 from microfaas.scopes import Action
+from microfaas.sigv4 import Signable
 from microfaas.store.keys import Key, KeyRing, digest
 
 REFRESH_S = 0.5

@@ -12,9 +12,9 @@ from microfaas.config import RequestsTable
 from microfaas.errors import AccessRefused, InvalidRequest, RequestTooLarge
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import peer_of
-from microfaas.gateway.sigv4 import Signable
 from microfaas.model import EVENT_BYTES_MAX
 from microfaas.scopes import Action
+from microfaas.sigv4 import Signable
 from microfaas.store.keys import Key
 
 # Bodies that are larger than events are read, and dealt with, so many at a time: each is in memory

@@ -24,9 +24,9 @@ from microfaas.gateway.auth import Claim, Guard
 from microfaas.gateway.connections import Census, Counted, Peer, Ticket, peer_of
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared
 from microfaas.gateway.reply import Clock, Reply, encode
-from microfaas.gateway.sigv4 import Signable
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX
+from microfaas.sigv4 import Signable
 
 # What the other lane takes of lines and headers; it says what is wrong with more.
 LINE_BYTES_MAX = 8190

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from lane_world import Lane, invoke, listening, request
 
-from microfaas import scopes
+from microfaas import scopes, sigv4
 from microfaas.audit import Audit
 from microfaas.config import RequestsTable
-from microfaas.gateway import sigv4
 from microfaas.gateway.auth import Guard
-from microfaas.gateway.sigv4 import Signable
 from microfaas.model import MIB, Address
+from microfaas.sigv4 import Signable
 from microfaas.store import keys
 from microfaas.store.db import Database
 from microfaas.store.functions import Functions

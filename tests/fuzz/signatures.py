@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 
+from microfaas import sigv4
 from microfaas.errors import AccessRefused
-from microfaas.gateway import sigv4
-from microfaas.gateway.sigv4 import Claim, Signable
+from microfaas.sigv4 import Claim, Signable
 
 SECRET = "s" * 40
 NOW_S = 1_795_429_000.0

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from microfaas import sigv4
 from microfaas.client import AnswerLost, Client, ClientError, NotRunning
 from microfaas.errors import ConfigError
-from microfaas.gateway import sigv4
-from microfaas.gateway.sigv4 import Signable
+from microfaas.sigv4 import Signable
 
 
 @dataclass

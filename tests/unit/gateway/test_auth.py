@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from microfaas import scopes
+from microfaas import scopes, sigv4
 from microfaas.audit import Audit
 from microfaas.errors import AccessRefused
-from microfaas.gateway import auth, sigv4
+from microfaas.gateway import auth
 from microfaas.gateway.auth import REPLAY_S, Guard
 from microfaas.gateway.connections import Peer
-from microfaas.gateway.sigv4 import Signable
 from microfaas.model import Address, Function, Limits, Version
+from microfaas.sigv4 import Signable
 from microfaas.store import keys
 from microfaas.store.db import Database
 from microfaas.store.functions import Functions

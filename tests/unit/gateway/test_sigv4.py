@@ -16,9 +16,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microfaas import sigv4
 from microfaas.errors import AccessRefused
-from microfaas.gateway import sigv4
-from microfaas.gateway.sigv4 import Signable
+from microfaas.sigv4 import Signable
 
 KEY_ID = "MFKAAAAAAAAAAAAAAAAA"
 SECRET = "s" * 40

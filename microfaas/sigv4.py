@@ -120,10 +120,18 @@ def signing_key(secret: str, scope: str) -> bytes:
     return key
 
 
-def sign(request: Signable, body: bytes, key_id: str, secret: str, now_s: float) -> dict[str, str]:
-    """The headers that sign a request for Lambda; `host` must be among its headers already."""
+def sign(
+    request: Signable,
+    body: bytes,
+    key_id: str,
+    secret: str,
+    now_s: float,
+    scope: str = "us-east-1/lambda",
+) -> dict[str, str]:
+    """The headers that sign a request for a REGION/SERVICE; `host` must be among its headers
+    already, and so must a session's token."""
     date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
-    scope = f"{date[:8]}/us-east-1/lambda/aws4_request"
+    scope = f"{date[:8]}/{scope}/aws4_request"
     headers = [*request.headers, (b"x-amz-date", date.encode())]
     names = tuple(sorted({name.decode() for name, _ in headers}))
     claim = Claim(key_id, scope, date, int(now_s), None, names, "", "", "")
