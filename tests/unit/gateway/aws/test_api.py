@@ -8,30 +8,12 @@ import urllib.request
 from collections.abc import AsyncIterator
 from typing import Any
 
-import boto3
 import pytest
 import pytest_asyncio
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from service_world import call, listening, refusal
 
 from microfaas.errors import MachineError, ServiceError
-from microfaas.gateway.app import Gateway, bind
-from microfaas.gateway.aws.service import Caller, Params, Service, Services
-from microfaas.gateway.control_api import ControlApi
-from microfaas.gateway.lambda_api import LambdaApi
-from microfaas.model import Address, Invocation
-from microfaas.testing import FakeInvoker
-
-
-class Silent(ControlApi):
-    """A control API that nobody asks."""
-
-    def __init__(self) -> None:
-        """Without the parts that the real one reads."""
-
-
-async def never(_: Invocation) -> str:
-    raise AssertionError("nothing is submitted here")
+from microfaas.gateway.aws.service import Caller, Params, Service
 
 
 async def queue_url(caller: Caller, params: Params) -> Params:
@@ -77,46 +59,23 @@ SERVICES = [
 
 
 @pytest_asyncio.fixture
-async def url() -> AsyncIterator[str]:
-    address = Address()
-    api = LambdaApi(FakeInvoker({}), never, address)  # type: ignore[arg-type]
-    services = Services(SERVICES)
-    gateway = Gateway(api, Silent(), address, drain_s_max=1, services=services)
-    with bind("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        await gateway.listen(listener)
-        yield f"http://127.0.0.1:{port}"
-        await gateway.close()
+async def port() -> AsyncIterator[int]:
+    async with listening(SERVICES) as port:
+        yield port
 
 
-async def call(url: str, service: str, operation: str, **params: Any) -> dict[str, Any]:
-    client: Any = boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
-    )
-    made: dict[str, Any] = await asyncio.to_thread(getattr(client, operation), **params)
-    return made
+@pytest.fixture
+def url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
-async def refusal(url: str, service: str, operation: str, **params: Any) -> tuple[str, int, str]:
-    with pytest.raises(ClientError) as caught:
-        await call(url, service, operation, **params)
-    told = caught.value.response
-    status = told["ResponseMetadata"]["HTTPStatusCode"]
-    return told["Error"]["Code"], status, told["Error"]["Message"]
-
-
-async def test_an_url_that_is_given_out_is_what_the_client_called(url: str) -> None:
-    made = await call(url, "sqs", "create_queue", QueueName="q")
+async def test_an_url_that_is_given_out_is_what_the_client_called(port: int, url: str) -> None:
+    made = await call(port, "sqs", "create_queue", QueueName="q")
     assert made["QueueUrl"] == f"{url}/123456789012/q"
 
 
-async def test_what_stands_in_the_path_is_a_parameter(url: str) -> None:
-    made = await call(url, "scheduler", "get_schedule", Name="a.b", GroupName="g")
+async def test_what_stands_in_the_path_is_a_parameter(port: int) -> None:
+    made = await call(port, "scheduler", "get_schedule", Name="a.b", GroupName="g")
     assert (made["Name"], made["GroupName"]) == ("a.b", "g")
 
 
@@ -176,9 +135,9 @@ async def test_what_stands_in_the_path_is_a_parameter(url: str) -> None:
     ],
 )
 async def test_clients_see_errors_as_aws_has_them(
-    url: str, service: str, operation: str, params: dict[str, Any], expected: tuple[str, int, str]
+    port: int, service: str, operation: str, params: dict[str, Any], expected: tuple[str, int, str]
 ) -> None:
-    assert await refusal(url, service, operation, **params) == expected
+    assert await refusal(port, service, operation, **params) == expected
 
 
 async def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str]:

@@ -7,11 +7,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import boto3
 import pytest
 import pytest_asyncio
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from service_world import call, listening, refusal
 
 from microfaas import scopes
 from microfaas.errors import (
@@ -21,31 +19,16 @@ from microfaas.errors import (
     ServiceError,
     TooManyRequests,
 )
-from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.aws.api import AwsApi
 from microfaas.gateway.aws.requests import Request
 from microfaas.gateway.aws.service import Caller, Params, Service, Services
-from microfaas.gateway.control_api import ControlApi
-from microfaas.gateway.lambda_api import LambdaApi
-from microfaas.model import EVENT_BYTES_MAX, Address, Invocation
+from microfaas.model import EVENT_BYTES_MAX, Address
 from microfaas.scopes import Action
 from microfaas.store.keys import Key
-from microfaas.testing import FakeInvoker
 
 CODE_BYTES_MAX = 70_167_211
 FUNCTIONS = "/2015-03-31/functions"
 ROLE = "arn:aws:iam::123456789012:role/r"
-
-
-class Silent(ControlApi):
-    """A control API that nobody asks."""
-
-    def __init__(self) -> None:
-        """Without the parts that the real one reads."""
-
-
-async def never(_: Invocation) -> str:
-    raise AssertionError("nothing is submitted here")
 
 
 async def create(_: Caller, params: Params) -> Params:
@@ -97,74 +80,48 @@ LAMBDA = Service(
 
 @pytest_asyncio.fixture
 async def port() -> AsyncIterator[int]:
-    address = Address()
-    api = LambdaApi(FakeInvoker({}), never, address)  # type: ignore[arg-type]
-    gateway = Gateway(api, Silent(), address, drain_s_max=1, services=Services([LAMBDA]))
-    with bind("127.0.0.1", 0) as listener:
-        await gateway.listen(listener)
-        yield listener.getsockname()[1]
-        await gateway.close()
-
-
-async def call(port: int, operation: str, **params: Any) -> dict[str, Any]:
-    client: Any = boto3.client(
-        "lambda",
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
-    )
-    made: dict[str, Any] = await asyncio.to_thread(getattr(client, operation), **params)
-    return made
-
-
-async def refusal(port: int, operation: str, **params: Any) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        await call(port, operation, **params)
-    return dict(caught.value.response)
+    async with listening([LAMBDA]) as port:
+        yield port
 
 
 async def test_results_have_the_status_that_the_model_gives_them(port: int) -> None:
     code = b"z" * EVENT_BYTES_MAX  # more than any other operation takes, in base64
     params = {"FunctionName": "f", "Role": ROLE, "Code": {"ZipFile": code}}
-    made = await call(port, "create_function", **params)
+    made = await call(port, "lambda", "create_function", **params)
     assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
     assert (made["FunctionName"], made["CodeSize"]) == ("f", len(code))
-    gone = await call(port, "delete_alias", FunctionName="f", Name="a")
+    gone = await call(port, "lambda", "delete_alias", FunctionName="f", Name="a")
     assert gone["ResponseMetadata"]["HTTPStatusCode"] == 204
-    assert (await call(port, "delete_function", FunctionName="f"))["StatusCode"] == 204
+    assert (await call(port, "lambda", "delete_function", FunctionName="f"))["StatusCode"] == 204
 
 
 async def test_a_label_may_be_an_arn_with_slashes(port: int) -> None:
     resource = "arn:aws:lambda:us-east-1:123456789012:layer:l"
-    made = await call(port, "list_tags", Resource=resource)
+    made = await call(port, "lambda", "list_tags", Resource=resource)
     assert made["Tags"] == {"resource": resource}
-    told = (await refusal(port, "list_tags", Resource="arn:a/b"))["Error"]["Message"]
+    _, _, told = await refusal(port, "lambda", "list_tags", Resource="arn:a/b")
     assert told.startswith("1 validation error detected: Value 'arn:a/b' at 'resource' failed")
 
 
 async def test_times_are_numbers_where_the_model_has_times(port: int) -> None:
-    made = await call(port, "get_event_source_mapping", UUID="u" * 36)
+    made = await call(port, "lambda", "get_event_source_mapping", UUID="u" * 36)
     assert made["LastModified"].timestamp() == 1_700_000_000.5
 
 
 async def test_invocations_go_the_gateways_own_way(port: int) -> None:
-    arn = f"{Address().arn('f')}:$LATEST"
+    text = f"Function not found: {Address().arn('f')}:$LATEST"
     for operation in ("invoke", "invoke_with_response_stream"):
-        told = (await refusal(port, operation, FunctionName="f"))["Error"]
-        assert told["Code"] == "ResourceNotFoundException"
-        assert told["Message"] == f"Function not found: {arn}"
+        told = await refusal(port, "lambda", operation, FunctionName="f")
+        assert told == ("ResourceNotFoundException", 404, text)
 
 
 async def test_of_what_there_is_none_clients_are_told_so(port: int) -> None:
-    assert (await call(port, "list_capacity_providers"))["CapacityProviders"] == []
-    listed = await call(port, "list_durable_executions_by_function", FunctionName="f")
+    assert (await call(port, "lambda", "list_capacity_providers"))["CapacityProviders"] == []
+    listed = await call(port, "lambda", "list_durable_executions_by_function", FunctionName="f")
     assert listed["DurableExecutions"] == []
-    told = await refusal(port, "get_capacity_provider", CapacityProviderName="p")
-    assert told["ResponseMetadata"]["HTTPStatusCode"] == 404
-    assert told["Error"]["Code"] == "ResourceNotFoundException"
-    assert told["Error"]["Message"] == "p not found: microfaas has no capacity providers"
+    told = await refusal(port, "lambda", "get_capacity_provider", CapacityProviderName="p")
+    text = "p not found: microfaas has no capacity providers"
+    assert told == ("ResourceNotFoundException", 404, text)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +139,8 @@ async def test_of_what_there_is_none_clients_are_told_so(port: int) -> None:
 async def test_what_is_not_served_is_refused_with_the_reason(
     port: int, operation: str, params: dict[str, Any], text: str
 ) -> None:
-    told = await refusal(port, operation, **params)
-    assert told["ResponseMetadata"]["HTTPStatusCode"] == 400
-    assert told["Error"] == {"Code": "UnknownOperationException", "Message": text}
+    told = await refusal(port, "lambda", operation, **params)
+    assert told == ("UnknownOperationException", 400, text)
 
 
 class Visitor:
