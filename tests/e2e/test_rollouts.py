@@ -19,6 +19,8 @@ from tests.e2e.project import Project
 
 CONNECTIONS = 32
 VERSIONS = 50
+# Between two calls of one connection, so that what is to be deployed has a processor too.
+PAUSE_S = 0.02
 PATIENCE_S = 60.0
 VERSIONED = """
 SAYS = {number}
@@ -71,6 +73,7 @@ class Load:
                 assert reply.status == 200, answer
                 failed = reply.headers["X-Amz-Function-Error"]
                 self.answers.append((None if failed else answer, begun, time.monotonic()))
+                time.sleep(PAUSE_S)
         except BaseException as fault:
             self.faults.append(fault)
         finally:
