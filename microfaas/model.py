@@ -96,6 +96,15 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter: Destination | None = None
 
 
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Lambda's LoggingConfig. Levels go with JSON; an empty group is the function's usual one."""
+
+    format: Literal["Text", "JSON"] = "Text"
+    application_level: str = ""
+    system_level: str = ""
+    group: str = ""
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What is deployed: where the code is, how to run it, what it may take."""
 
@@ -115,6 +124,12 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Literal["auto", "on", "off"] = "auto"
     isolation: Literal["instance", "request"] = "instance"
     events: EventSettings = EventSettings()
+    logs: LogSettings = LogSettings()
+
+    @property
+    def log_group(self) -> str:
+        """What CloudWatch calls its log."""
+        return self.logs.group or f"/aws/lambda/{self.name}"
 
 
 VersionKey = tuple[str, str, str, str, str, bool]

@@ -37,7 +37,7 @@ from microfaas.linux import ground, process
 from microfaas.linux.facilities import Facility
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
-from microfaas.log import LogFile, path_of
+from microfaas.log import FunctionLog, path_of
 from microfaas.model import MIB, Function
 from microfaas.pool.site import Closable, Site
 from microfaas.pool.supervisor import Supervisor
@@ -166,7 +166,7 @@ class _Server:
         self.ground = found
         self.listener = listener
         self.budget_mb = budget_mb
-        self.logs: dict[str, LogFile] = {}
+        self.logs: dict[str, FunctionLog] = {}
         self._gateway: Gateway | None = None
 
     async def run(self, announce: Callable[[Serving], None]) -> None:
@@ -301,10 +301,11 @@ class _Server:
             exposed=not is_loopback(self.listener.getsockname()[0]),
         )
 
-    def _log_of(self, name: str) -> LogFile:
+    def _log_of(self, name: str) -> FunctionLog:
         if name not in self.logs:
             path = path_of(self.config.data, name)
-            self.logs[name] = LogFile(path, self.config.log_mb_max * MIB, self.config.log_files_max)
+            bytes_max = self.config.log_mb_max * MIB
+            self.logs[name] = FunctionLog(path, bytes_max, self.config.log_files_max)
         return self.logs[name]
 
     async def _write_logs(self) -> None:

@@ -22,7 +22,7 @@ from microfaas.config.reach import (
 )
 from microfaas.config.tables import FunctionTable
 from microfaas.errors import Problem
-from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits
+from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits, LogSettings
 
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 
@@ -33,7 +33,8 @@ class Trigger(msgspec.Struct, frozen=True):
     """One trigger of one function; `settings` is the struct its kind declares.
 
     `qualifier` is the alias or version that it calls. `consumer` is what it is known by to a
-    stream it reads; the empty one is made of the function's and the stream's names.
+    stream it reads; the empty one is made of the function's and the stream's names. `source` is
+    the ARN of a queue or stream that is not of this machine.
     """
 
     function: str
@@ -41,6 +42,7 @@ class Trigger(msgspec.Struct, frozen=True):
     settings: msgspec.Struct
     qualifier: str = ""
     consumer: str = ""
+    source: str = ""
 
 
 @runtime_checkable
@@ -115,7 +117,18 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
         snapshot=row.snapshot,
         isolation=row.isolation,
         events=event_settings(where, row, root, problems),
+        logs=_logs(where, row, problems),
     )
+
+
+def _logs(where: str, row: FunctionTable, problems: list[Problem]) -> LogSettings:
+    if row.log_format == "JSON":
+        levels = row.log_level or "INFO", row.system_log_level or "INFO"
+        return LogSettings(format="JSON", application_level=levels[0], system_level=levels[1])
+    for key in ("log_level", "system_log_level"):
+        if getattr(row, key) is not None:
+            problems.append(Problem(f"{where}.{key}", 'goes with log_format = "JSON" only'))
+    return LogSettings()
 
 
 def _code(where: str, path: str, root: str, problems: list[Problem]) -> str:

@@ -175,6 +175,17 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         int,
         Meta(ge=1, le=1024, description="what one invocation may print, MiB; the rest is dropped"),
     ] = DEFAULTS.output_mb_max
+    log_format: Annotated[
+        Literal["Text", "JSON"], Meta(description="whether its log is text or a JSON object a line")
+    ] = "Text"
+    log_level: Annotated[
+        Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] | None,
+        Meta(description="with `JSON`, from which level on its own records are kept; default INFO"),
+    ] = None
+    system_log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARN"] | None,
+        Meta(description="the same for the platform's records, such as START; default INFO"),
+    ] = None
     retries_max: Annotated[
         int, Meta(ge=0, le=100, description="how often an event that failed is tried again")
     ] = EVENTS.retries_max

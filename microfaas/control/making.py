@@ -50,6 +50,7 @@ def function(
         description=settings.description,
         environment=settings.environment or {},
         limits=limits,
+        logs=settings.logs,
     )
 
 
@@ -64,6 +65,7 @@ def settings_of(made: Function, account_id: str) -> Settings:
         memory_mb=made.limits.memory_mb,
         tmp_mb=made.limits.tmp_mb,
         environment=dict(made.environment) or None,
+        logs=made.logs,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from microfaas.model import Function
+from microfaas.model import Function, LogSettings
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -23,15 +23,6 @@ class Package(msgspec.Struct, frozen=True):
     sha256: str
     size: int
     code_sha256: str
-
-
-class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Lambda's LoggingConfig. An empty group is the function's usual one."""
-
-    format: Literal["Text", "JSON"] = "Text"
-    application_level: str = ""
-    system_level: str = ""
-    group: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

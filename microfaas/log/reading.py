@@ -38,15 +38,21 @@ def entries(lines: Iterable[str]) -> Iterator[Entry]:
 
 
 def of_request(found: Iterable[Entry], request_id: str) -> Iterator[Entry]:
-    """Only one request's entries: an instance has one at a time, between START and REPORT."""
+    """Only one request's entries: an instance has one at a time, between START and REPORT.
+
+    In JSON these may be left out; then there are the records that name the request.
+    """
     begin, end = f"START RequestId: {request_id} ", f"REPORT RequestId: {request_id}\t"
+    named = re.compile(rf'\{{.*"requestId": ?"{re.escape(request_id)}"', re.DOTALL)
     running: set[str] = set()
     for entry in found:
-        if entry.text.startswith(begin):
+        record = named.match(entry.text) is not None
+        platform = entry.text.startswith('{"time":') if record else False
+        if entry.text.startswith(begin) or (platform and '"platform.start"' in entry.text):
             running.add(entry.instance)
-        if entry.instance in running:
+        if record or entry.instance in running:
             yield entry
-        if entry.text.startswith(end):
+        if entry.text.startswith(end) or (platform and '"platform.report"' in entry.text):
             running.discard(entry.instance)
 
 

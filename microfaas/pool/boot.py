@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+from microfaas.log import stream_name
 from microfaas.model import Version
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
@@ -47,13 +48,14 @@ async def _start(
 
 
 async def _launch(site: Site, version: Version) -> Zygote:
-    name = uuid.uuid4().hex[:8]
+    name = uuid.uuid4().hex
     await asyncio.to_thread(site.supplies.verify, version)
-    group = site.lodging.group(f"zygote-{name}", version)
+    group = site.lodging.group(f"zygote-{name[:8]}", version)
     started = await start(site.launcher, site.launch_zygote(version), group, control=True)
     assert started.control is not None
-    output = site.output(version, name, started.log_read)
-    output.note(site.init_start(version))
+    stream = stream_name(version.number, name)
+    output = site.output(version, stream, started.log_read)
+    output.begin_init(site.starting(version))
     return Zygote(
         site=site,
         version=version,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from microfaas.errors import MachineError
+from microfaas.log import stream_name
 from microfaas.model import Version
-from microfaas.pool.instance import Instance, log_stream
+from microfaas.pool.instance import Instance
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
@@ -56,7 +57,7 @@ class Direct:
                 self._version,
                 instance.sandbox,
                 instance.exited,
-                variables={**variables, **self._own(instance.name)},
+                variables={**variables, **_own(instance.stream)},
             )
         except BaseException:
             reaper.end(instance)
@@ -71,10 +72,6 @@ class Direct:
 
     def close(self) -> bool:
         return True
-
-    def _own(self, name: str) -> dict[str, str]:
-        """The variables of one instance alone."""
-        return {"AWS_LAMBDA_LOG_STREAM_NAME": log_stream(self._version, name)}
 
     def _want(self) -> None:
         if self._footing is not None:
@@ -114,8 +111,9 @@ class Direct:
         # Moving waits for the kernel for some milliseconds, and the call does not need it.
         self._tasks.create_task(self._move(sandbox))
         free = partial(self._free, spare.user)
+        stream = stream_name(self._version.number, name)
         return self._instance(
-            name, sandbox, spare.channel, spare.log_read, spare.process.exited, free
+            name, stream, sandbox, spare.channel, spare.log_read, spare.process.exited, free
         )
 
     async def _move(self, sandbox: Sandbox) -> None:
@@ -131,10 +129,11 @@ class Direct:
     async def _start(self, reaper: Reaper) -> Instance:
         """One that is started for this version."""
         site, version, name = self._site, self._version, uuid.uuid4().hex
+        stream = stream_name(version.number, name)
         private = site.lodging.private_tmp(name)
         try:
             group = site.lodging.group(name, version)
-            launch = site.launch_instance(version, {**self._own(name), **private})
+            launch = site.launch_instance(version, {**_own(stream), **private})
             started = await start(site.launcher, launch, group, control=False)
         except BaseException:
             site.lodging.remove_tmp(name)
@@ -147,7 +146,7 @@ class Direct:
             site.lodging.remove_tmp(name)
 
         instance = self._instance(
-            name, sandbox, started.channel, started.log_read, started.process.exited, closed
+            name, stream, sandbox, started.channel, started.log_read, started.process.exited, closed
         )
         try:
             await outfit.connect()
@@ -160,16 +159,18 @@ class Direct:
     def _instance(
         self,
         name: str,
+        stream: str,
         sandbox: Sandbox,
         channel: Channel,
         log_read: int,
         exited: asyncio.Future[int],
         on_closed: Callable[[str], None],
     ) -> Instance:
-        output = self._site.output(self._version, name, log_read)
-        output.note(self._site.init_start(self._version))
+        output = self._site.output(self._version, stream, log_read)
+        output.begin_init(self._site.starting(self._version))
         return Instance(
             name=name,
+            stream=stream,
             version=self._version,
             arn=self._site.address.arn(self._version.function.name),
             sandbox=sandbox,
@@ -178,3 +179,8 @@ class Direct:
             exited=exited,
             on_closed=on_closed,
         )
+
+
+def _own(stream: str) -> dict[str, str]:
+    """The variables of one instance alone."""
+    return {"AWS_LAMBDA_LOG_STREAM_NAME": stream}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from microfaas.model import Address, Function, Secret, Version
+from microfaas.model import Address, Function, LogSettings, Secret, Version
 from microfaas.runtime.manifest import RUNTIME_DIR
 
 TASK_ROOT = "/var/task"
@@ -13,7 +13,17 @@ MOUNT_ROOT = "/mnt"
 SECRETS_ROOT = "/run/secrets"
 
 # AWS's services that are served here, as its SDKs spell them; all others are AWS's.
-_SERVED = ("LAMBDA", "SQS", "SNS", "KINESIS", "EVENTBRIDGE", "SCHEDULER")
+_SERVED = (
+    "LAMBDA",
+    "SQS",
+    "SNS",
+    "KINESIS",
+    "EVENTBRIDGE",
+    "SCHEDULER",
+    "CLOUDWATCH_LOGS",
+    "STS",
+    "IAM",
+)
 
 _FIXED = {
     "LANG": "en_US.UTF-8",
@@ -79,7 +89,16 @@ def _platform(function: Function, version: Version, address: Address) -> dict[st
         "AWS_LAMBDA_FUNCTION_VERSION": version.number,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.limits.memory_mb),
         **(_PROVISIONED if version.provisioned else {}),
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        **_log_format(function.logs),
         # Each instance has a stream of its own; this one is the zygote's.
         "AWS_LAMBDA_LOG_STREAM_NAME": "init",
     }
+
+
+def _log_format(logs: LogSettings) -> dict[str, str]:
+    """Runtimes take the absence for text."""
+    if logs.format == "Text":
+        return {}
+    level = logs.application_level or "INFO"
+    return {"AWS_LAMBDA_LOG_FORMAT": logs.format, "AWS_LAMBDA_LOG_LEVEL": level}

@@ -7,7 +7,6 @@ import math
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from microfaas.log import stamp
 from microfaas.model import RESULT_BYTES_MAX, Invocation, Outcome, Status, Usage, Version
@@ -15,6 +14,7 @@ from microfaas.pool import failures
 from microfaas.pool.failures import Failure
 from microfaas.pool.loading import exit_status
 from microfaas.pool.output import Output
+from microfaas.pool.platform_lines import Ending
 from microfaas.pool.sandbox import Sandbox
 from microfaas.wire.channel import Channel, ChannelClosed
 from microfaas.wire.frames import Message
@@ -29,6 +29,7 @@ class Instance:
     def __init__(
         self,
         name: str,
+        stream: str,
         version: Version,
         arn: str,
         sandbox: Sandbox,
@@ -38,6 +39,8 @@ class Instance:
         on_closed: Callable[[str], None],
     ) -> None:
         self.name = name
+        # What its log is called.
+        self.stream = stream
         self.version = version
         self.sandbox = sandbox
         self.channel = channel
@@ -111,8 +114,8 @@ class Instance:
         self._cpu_us = cpu_us
         self.init_ms = None
         memory_mb = self.version.function.limits.memory_mb
-        suffix = _suffix(outcome) if outcome.error_type else ""
-        return usage, self._output.end(request_id, usage, memory_mb, suffix)
+        ending = Ending(outcome.status, outcome.error_type)
+        return usage, self._output.end(request_id, usage, memory_mb, ending)
 
     def show_start(self) -> None:
         """What takes long should be seen in the log while it runs."""
@@ -216,15 +219,3 @@ class Instance:
             error_type=error_type,
             wall_s=wall_s,
         )
-
-
-def log_stream(version: Version, name: str) -> str:
-    """Lambda's name for the log of one instance."""
-    return f"{datetime.now(UTC):%Y/%m/%d}/[{version.number}]{name}"
-
-
-def _suffix(outcome: Outcome) -> str:
-    """What Lambda appends to REPORT when the platform ended the invocation."""
-    if outcome.status is Status.TIMEOUT:
-        return "Status: timeout"
-    return f"Status: error\tError Type: {outcome.error_type}"

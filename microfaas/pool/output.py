@@ -19,7 +19,8 @@ import termios
 import time
 
 from microfaas.log import LogFile, stamp
-from microfaas.model import MIB, Usage
+from microfaas.model import Usage
+from microfaas.pool.platform_lines import TEXT, Ending, Form, Runtime
 
 READ_BYTES = 64 * 1024
 # A line longer than this is cut into several; Lambda does so at 256 KB.
@@ -38,12 +39,15 @@ _ZERO = bytes(4)
 class Output:
     """Reads one process's stdout and stderr; owns and closes `read_fd`."""
 
-    def __init__(self, read_fd: int, log: LogFile, name: str, bytes_max: int) -> None:
+    def __init__(
+        self, read_fd: int, log: LogFile, name: str, bytes_max: int, form: Form = TEXT
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._fd = read_fd
         self._log = log
         self._name = name
         self._bytes_max = bytes_max
+        self._form = form
         # What the log still takes; what it did not take; and, from then on, where that goes.
         self._left = bytes_max
         self._dropped = 0
@@ -52,7 +56,7 @@ class Output:
         self._partial = b""
         self._tail: bytearray | None = None
         # START is written with what follows it, which mostly is END: one write instead of two.
-        self._start = ""
+        self._start = b""
         os.set_blocking(read_fd, False)
         self._loop.add_reader(read_fd, self._readable)
 
@@ -61,38 +65,37 @@ class Output:
         if self._null_fd >= 0:
             self.drain()
         self._left = self._bytes_max
-        start = f"START RequestId: {request_id} Version: {version}\n"
-        self._tail = bytearray(start.encode()) if keep_tail else None
-        self._start = f"{stamp(time.time())} {self._name}\t{start}"
+        now_s = time.time()
+        start = self._form.start(now_s, request_id, version)
+        self._tail = bytearray(_told(start, "")) if keep_tail else None
+        self._start = _told(start, self._prefix(now_s))
 
     def show_start(self) -> None:
         """Write START, if it is not written: the invocation prints, or takes its time."""
         if self._start:
-            self._log.write(self._start.encode())
-            self._start = ""
+            self._log.write(self._start)
+            self._start = b""
 
     def note(self, text: str) -> None:
         """A line of the platform's; it is never dropped."""
-        line = text.encode()
-        self._write(line, self._prefix() + line + b"\n")
+        self._note_all([text])
 
-    def end(self, request_id: str, usage: Usage, memory_mb: int, suffix: str) -> bytes:
+    def begin_init(self, runtime: Runtime) -> None:
+        """The function is loaded from here on."""
+        self._note_all(self._form.init_start(time.time(), runtime))
+
+    def end(self, request_id: str, usage: Usage, memory_mb: int, ending: Ending) -> bytes:
         """The invocation ends here, with Lambda's END and REPORT lines; gives the log's tail."""
         if self._partial or self._null_fd >= 0 or self._has_more():
             self.drain()
         self._left = self._bytes_max
-        init = "" if usage.init_ms is None else f"Init Duration: {usage.init_ms:.2f} ms\t"
-        end = f"END RequestId: {request_id}"
-        report = (
-            f"REPORT RequestId: {request_id}\tDuration: {usage.wall_ms:.2f} ms\t"
-            f"Billed Duration: {usage.billed_ms} ms\tMemory Size: {memory_mb} MB\t"
-            f"Max Memory Used: {usage.memory_mb} MB\t{init}{suffix}"
-        )
-        prefix = f"{stamp(time.time())} {self._name}\t"
-        self._log.write(f"{self._start}{prefix}{end}\n{prefix}{report}\n".encode())
-        self._start = ""
+        now_s = time.time()
+        end = self._form.end(now_s, request_id, usage, memory_mb, ending)
+        if self._start or end:
+            self._log.write(self._start + _told(end, self._prefix(now_s)))
+        self._start = b""
         if self._tail is not None:
-            self._tail += f"{end}\n{report}\n".encode()
+            self._tail += _told(end, "")
         return bytes(self._tail[-TAIL_BYTES_MAX:]) if self._tail is not None else b""
 
     def _has_more(self) -> bool:
@@ -172,7 +175,7 @@ class Output:
 
     def _lines(self, lines: bytes) -> None:
         """One or more whole lines, without the last one's end."""
-        prefix = self._prefix()
+        prefix = self._prefix(time.time()).encode()
         text = prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n"
         if len(text) <= self._left:
             self._left -= len(text)
@@ -186,8 +189,12 @@ class Output:
         self._dropped += len(lines) + 1 - count
         self._start_dropping()
 
-    def _prefix(self) -> bytes:
-        return f"{stamp(time.time())} {self._name}\t".encode()
+    def _prefix(self, now_s: float) -> str:
+        return f"{stamp(now_s)} {self._name}\t"
+
+    def _note_all(self, lines: list[str]) -> None:
+        for line in lines:
+            self._write(line.encode(), _told([line], self._prefix(time.time())))
 
     def _write(self, lines: bytes, text: bytes) -> None:
         """To the log `text`, which is the lines as they stand there; to the tail just the lines."""
@@ -201,7 +208,7 @@ class Output:
     def _start_dropping(self) -> None:
         if self._null_fd >= 0:
             return
-        self.note(f"[microfaas: {self._bytes_max // MIB} MB are printed, the rest is dropped]")
+        self._note_all(self._form.dropping(self._bytes_max))
         self._null_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         # Without the right to a large pipe the function is merely slower.
         with contextlib.suppress(OSError):
@@ -211,7 +218,7 @@ class Output:
         """The log takes lines again, first of all how much it has not taken."""
         if self._null_fd < 0:
             return
-        self.note(f"[microfaas: {self._dropped} bytes were dropped]")
+        self._note_all(self._form.dropped(time.time(), self._dropped))
         self._dropped = 0
         os.close(self._null_fd)
         self._null_fd = -1
@@ -240,3 +247,7 @@ def _cut(lines: bytes) -> bytes:
     if (len(lines) if end < 0 else end) > LINE_BYTES_MAX:
         return lines[:LINE_BYTES_MAX] + b"\n" + lines[LINE_BYTES_MAX:]
     return lines
+
+
+def _told(lines: list[str], prefix: str) -> bytes:
+    return "".join(f"{prefix}{line}\n" for line in lines).encode()

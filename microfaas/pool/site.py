@@ -19,9 +19,10 @@ from microfaas.linux.launch import Fit, Launch, Warden
 from microfaas.linux.launcher import Launcher
 from microfaas.linux.namespaces import Root
 from microfaas.linux.warden import CellRequest
-from microfaas.log import LogFile
+from microfaas.log import FunctionLog
+from microfaas.log.streams import short_of
 from microfaas.model import MIB, Address, Function, Limits, Version
-from microfaas.pool import environment, roots
+from microfaas.pool import environment, platform_lines, roots
 from microfaas.pool.environment import LAYERS_ROOT, MOUNT_ROOT, TASK_ROOT
 from microfaas.pool.footing import Footing
 from microfaas.pool.lodging import Lodging
@@ -71,7 +72,7 @@ class Site:
         address: Address,
         endpoint_port: int,
         data_dir: str,
-        log_of: Callable[[str], LogFile],
+        log_of: Callable[[str], FunctionLog],
         supplies: Supplies,
     ) -> None:
         self.launcher = launcher
@@ -111,16 +112,25 @@ class Site:
         wrapped = WRAPPER in version.function.environment or _has_extensions(version.layers_dir)
         return self._runtimes.runner(version.function, wrapped=wrapped)
 
-    def output(self, version: Version, name: str, log_read: int) -> Output:
-        """What takes the log of one process, which is told from others by its name."""
+    def output(self, version: Version, stream: str, log_read: int) -> Output:
+        """What takes the log of one process, which is a stream of its function's."""
         function = version.function
         output_bytes_max = function.limits.output_mb_max * MIB
-        return Output(log_read, self.log_of(function.name), name[:8], output_bytes_max)
+        log = self.log_of(function.name)
+        log.begin_stream(stream)
+        form = platform_lines.form_of(function.logs)
+        return Output(log_read, log, short_of(stream), output_bytes_max, form)
 
-    def init_start(self, version: Version) -> str:
-        """Lambda's line for the start of a runtime."""
+    def starting(self, version: Version) -> platform_lines.Runtime:
+        """What the log says of the start of a runtime."""
         runtime = self.runtime(version).told
-        return f"INIT_START Runtime Version: {runtime.manifest.name}:{runtime.interpreter.version}"
+        return platform_lines.Runtime(
+            name=runtime.manifest.name,
+            version=runtime.interpreter.version,
+            function=version.function.name,
+            number=version.number,
+            provisioned=version.provisioned,
+        )
 
     def reach(self, version: Version) -> Reach | None:
         """The network it has to itself, unless it has the machine's."""

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from microfaas.errors import MachineError, ProtocolError
 from microfaas.linux.process import host_pid
+from microfaas.log import stream_name
 from microfaas.model import MIB, Version
-from microfaas.pool.instance import Instance, log_stream
+from microfaas.pool.instance import Instance
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
 from microfaas.pool.output import Output
@@ -140,7 +141,8 @@ class Zygote:
 
     async def _fork(self, name: str) -> Instance:
         environment = self._site.lodging.private_tmp(name)
-        environment["AWS_LAMBDA_LOG_STREAM_NAME"] = log_stream(self.version, name)
+        stream = stream_name(self.version.number, name)
+        environment["AWS_LAMBDA_LOG_STREAM_NAME"] = stream
         try:
             berth = await self.outfit.take()
         except BaseException:
@@ -176,11 +178,12 @@ class Zygote:
         state = State.FORKED if self._with_code else State.BOOTING
         return Instance(
             name=name,
+            stream=stream,
             version=self.version,
             arn=self._site.address.arn(self.version.function.name),
             sandbox=Sandbox(group, fork.host_pid, fork.pidfd, self._shared_bytes),
             channel=Channel(pipes.replies_read, pipes.requests_write, state),
-            output=self._site.output(self.version, name, pipes.log_read),
+            output=self._site.output(self.version, stream, pipes.log_read),
             exited=fork.exited,
             on_closed=self._site.lodging.remove_tmp,
         )

@@ -120,6 +120,10 @@ def test_the_command_line_wins_and_means_the_current_directory(
             "[functions.f]\nmemory_mb = 1",
             "functions.f.memory_mb: must be a whole number >= 16, not 1",
         ),
+        (
+            "[functions.f]\nlog_level = 'WARN'",
+            'functions.f.log_level: goes with log_format = "JSON" only',
+        ),
         ("[functions.f]\ncpu = nan", "functions.f.cpu: must be a finite number, not nan"),
         (
             "[functions.f]\nsnapshot = 'x'",
@@ -161,6 +165,12 @@ def test_the_command_line_wins_and_means_the_current_directory(
 )
 def test_refuses_with_place_and_remedy(tmp_path: Path, text: str, problem: str) -> None:
     assert faults(tmp_path, text) == [problem]
+
+
+def test_a_log_in_json_has_levels(tmp_path: Path) -> None:
+    text = '[functions.a]\nlog_format = "JSON"\nlog_level = "WARN"'
+    logs = load(tmp_path, text).functions[0].logs
+    assert (logs.format, logs.application_level, logs.system_level) == ("JSON", "WARN", "INFO")
 
 
 def test_refuses_paths_that_are_not_there(tmp_path: Path) -> None:

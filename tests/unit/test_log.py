@@ -215,6 +215,21 @@ def test_lines_of_one_request_among_others() -> None:
     assert [entry.text for entry in found] == [rows[n][1] for n in (0, 2, 4, 5)]
 
 
+def test_one_request_is_found_among_records_too() -> None:
+    rows = [
+        ("a", '{"time":"t","type":"platform.start","record":{"requestId":"one"}}'),
+        ("b", '{"time":"t","type":"platform.start","record":{"requestId":"two"}}'),
+        ("a", "plain"),
+        ("b", "another"),
+        ("a", '{"time":"t","type":"platform.report","record":{"requestId":"one"}}'),
+        ("a", "later"),
+        ("b", '{"timestamp": "t", "requestId": "one"}'),
+        ("b", '{"timestamp": "t", "requestId": "one more"}'),
+    ]
+    found = log.of_request((log.Entry("", instance, text) for instance, text in rows), "one")
+    assert [entry.text for entry in found] == [rows[n][1] for n in (0, 2, 4, 6)]
+
+
 def test_follow_sees_every_line_once_through_rotations(path: str) -> None:
     count = 3000
     file = LogFile(path, len(line("0000")) * 40, 100)

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from microfaas.control.records import LogSettings, Settings
+from microfaas.control.records import Settings
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import model
 from microfaas.gateway.aws.service import Params
+from microfaas.model import LogSettings
 
 ENVIRONMENT_BYTES_MAX = 4096
 # Kept for whoever asks. Nothing here is encrypted by KMS, traced by X-Ray or in a VPC.
@@ -32,7 +33,7 @@ _RESERVED = re.compile(
     r"|AWS_SESSION_TOKEN|AWS_LAMBDA_RUNTIME_API|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR"
 )
 # Those that AWS has and creates no function for any more.
-_DEPRECATED = re.compile(
+DEPRECATED = re.compile(
     r"java8|go1\.x|provided|ruby2\.[57]|nodejs([468]\.10|4\.3|4\.3-edge|1[0246]\.x|6\.10|8\.10)?"
     r"|python(2\.7|3\.[678])|dotnetcore[123]\.[01]|dotnet[567]"
 )
@@ -93,7 +94,7 @@ def _check_runtime(runtime: str, strict: bool) -> None:
     """Where it is not strict, any runtime that is here will do."""
     if not strict:
         return
-    if _DEPRECATED.fullmatch(runtime):
+    if DEPRECATED.fullmatch(runtime):
         _refuse(
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
             "AWS Lambda functions. We recommend you use a supported runtime while creating or "

@@ -10,10 +10,10 @@ from typing import Any
 
 from microfaas.control.lifecycle import revision_of, shown_sha256
 from microfaas.control.making import whole_s
-from microfaas.control.records import Alias, Edition, LogSettings
+from microfaas.control.records import Alias, Edition
 from microfaas.control.registry import Registry, key
 from microfaas.gateway.aws.service import Params
-from microfaas.model import LATEST
+from microfaas.model import LATEST, LogSettings
 
 _CREATING = {
     "State": "Pending",

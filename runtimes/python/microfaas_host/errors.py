@@ -1,6 +1,5 @@
 """Failures in Lambda's shape: errorMessage, errorType, requestId, stackTrace."""
 
-import contextlib
 import importlib
 import json
 import sys
@@ -49,13 +48,3 @@ def text_of(error):
         return str(error)
     except Exception:
         return "<unprintable {} object>".format(type(error).__name__)
-
-
-def log(kind, message, stack):
-    """Print the failure as Lambda's runtime does; the indents are no-break spaces there."""
-    lines = ["[ERROR] {}: {}".format(kind, message)]
-    if stack:
-        lines.append("Traceback (most recent call last):")
-        lines.extend(line.rstrip("\n").replace("  ", "\u00a0\u00a0") for line in stack)
-    with contextlib.suppress(OSError, ValueError):  # a function may have closed its stdout
-        print("\n".join(lines), flush=True)

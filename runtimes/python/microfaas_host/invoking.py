@@ -84,6 +84,6 @@ def _unable(what, error):
 
 
 def _failed(request_id, kind, message, stack):
-    errors.log(kind, message, stack)
+    logs.failure(kind, message, request_id, stack)
     payload = errors.payload(kind, message, request_id, stack)
     return {"kind": "error", "id": request_id, "type": kind, "payload": payload}

@@ -23,7 +23,7 @@ class Python:
         try:
             return loading.load(handler_name)
         except errors.InitFault as fault:
-            errors.log(fault.kind, fault.message, fault.stack)
+            logs.failure(fault.kind, fault.message, "", fault.stack)
             payload = errors.payload(fault.kind, fault.message, "", fault.stack)
             logs.flush()
             frames.write({"kind": "error", "id": "", "type": fault.kind, "payload": payload})

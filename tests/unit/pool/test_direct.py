@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from microfaas.errors import MachineError
+from microfaas.log import stream_name
 from microfaas.model import Function, Limits, Version
 from microfaas.pool import direct as direct_module
 from microfaas.pool.direct import Direct
@@ -24,6 +25,7 @@ VERSION = Version(function=FUNCTION, code_dir="", code_sha256="")
 class FakeInstance:
     name: str
     adopted: bool
+    stream: str = ""
     ended: int = 0
     variables: dict[str, str] = field(default_factory=dict)
     channel: Any = None
@@ -98,7 +100,8 @@ class World(Direct):
         return self._made(f"fresh-{len(self.instances)}", adopted=False)
 
     def _made(self, name: str, *, adopted: bool) -> FakeInstance:
-        self.instances.append(FakeInstance(name, adopted))
+        stream = stream_name("$LATEST", name)
+        self.instances.append(FakeInstance(name, adopted, stream))
         return self.instances[-1]
 
 

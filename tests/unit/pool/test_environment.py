@@ -46,6 +46,10 @@ def made(real: dict[str, str] | None = None, **fields: Any) -> dict[str, str]:
             (f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9000")
             for service in ("LAMBDA", "SQS", "SNS", "KINESIS", "EVENTBRIDGE", "SCHEDULER")
         ),
+        *(
+            (f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9000")
+            for service in ("CLOUDWATCH_LOGS", "STS", "IAM")
+        ),
         ("LAMBDA_TASK_ROOT", "/var/task"),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("TZ", ":UTC"),

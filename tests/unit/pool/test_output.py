@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -12,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from microfaas.model import Usage
+from microfaas.model import LogSettings, Status, Usage
 from microfaas.pool.output import DRAIN_BYTES_MAX, LINE_BYTES_MAX, TAIL_BYTES_MAX, Output
+from microfaas.pool.platform_lines import Ending, form_of
 
 PREFIX = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z abcd0123\t")
 BYTES_MAX = 1024 * 1024
+OK = Ending()
+TIMEOUT = Ending(Status.TIMEOUT, "Sandbox.Timedout")
 USAGE = Usage(wall_ms=1.234, billed_ms=2, memory_mb=17)
 
 
@@ -63,8 +67,8 @@ class Printing:
             os.close(self.fd)
         self.fd = -1
 
-    def report(self, usage: Usage = USAGE, suffix: str = "") -> bytes:
-        return self.output.end("id", usage, 128, suffix)
+    def report(self, usage: Usage = USAGE, ending: Ending = OK) -> bytes:
+        return self.output.end("id", usage, 128, ending)
 
 
 @pytest.fixture
@@ -146,19 +150,41 @@ async def test_the_platforms_lines_are_those_of_lambda(process: Printing) -> Non
 
 
 @pytest.mark.parametrize(
-    ("usage", "suffix", "end"),
+    ("usage", "ending", "end"),
     [
-        ({"init_ms": 5.6789}, "", b"Init Duration: 5.68 ms\t"),
-        ({"init_ms": 0.0}, "", b"Init Duration: 0.00 ms\t"),
-        ({}, "Status: timeout", b"Status: timeout"),
-        ({"init_ms": 1.0}, "Status: timeout", b"Init Duration: 1.00 ms\tStatus: timeout"),
+        ({"init_ms": 5.6789}, OK, b"Init Duration: 5.68 ms\t"),
+        ({"init_ms": 0.0}, Ending(Status.ERROR), b"Init Duration: 0.00 ms\t"),
+        ({}, TIMEOUT, b"Status: timeout"),
+        ({"init_ms": 1.0}, TIMEOUT, b"Init Duration: 1.00 ms\tStatus: timeout"),
     ],
 )
 async def test_a_report_ends_with_what_was_special(
-    process: Printing, usage: dict[str, Any], suffix: str, end: bytes
+    process: Printing, usage: dict[str, Any], ending: Ending, end: bytes
 ) -> None:
-    begun(process).report(Usage(wall_ms=1, billed_ms=1, memory_mb=17, **usage), suffix)
+    begun(process).report(Usage(wall_ms=1, billed_ms=1, memory_mb=17, **usage), ending)
     assert process.log.lines[-1].endswith(b"\tMax Memory Used: 17 MB\t" + end)
+
+
+async def test_a_function_may_have_json_and_leave_out_what_tells_nothing_new() -> None:
+    read_fd, write_fd = os.pipe()
+    log = Log()
+    form = form_of(LogSettings(format="JSON", system_level="WARN"))
+    printing = Printing(
+        Output(read_fd, log, "abcd0123", BYTES_MAX, form),  # type: ignore[arg-type]
+        log,
+        write_fd,
+    )
+    begun(printing).put(b"hello\n")
+    assert printing.report() == b"hello\n"
+    assert begun(printing).report() == b""
+    assert log.lines == [b"hello"]
+    begun(printing).report(ending=TIMEOUT)
+    assert [json.loads(line)["type"] for line in log.lines[1:]] == [
+        "platform.runtimeDone",
+        "platform.report",
+    ]
+    printing.output.close()
+    printing.exit()
 
 
 async def test_what_was_printed_stands_between_start_and_end(process: Printing) -> None:
