@@ -15,8 +15,11 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from microfaas import sigv4
 from microfaas.errors import ConfigError, MicrofaasError, Problem
@@ -125,10 +128,40 @@ class Client:
         """An operation of another of AWS's services, in its JSON, as SERVICE_VERSION.NAME."""
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
         _, _, body = self._request("POST", "/", json.dumps(params).encode(), headers)
-        table = _table(body)
+        # Some operations have nothing to say.
+        table = _table(body) if body else {}
         if table is None:
-            raise AnswerLost(f"cannot understand the answer of {self.url}: is it microfaas?")
+            raise self._not_understood()
         return table
+
+    def form(self, action: str, version: str, **params: str) -> Element:
+        """An operation of a service that is asked by a form and answers in XML, such as SNS."""
+        fields = {"Action": action, "Version": version, **params}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        _, _, body = self._request("POST", "/", urlencode(fields).encode(), headers)
+        document = _document(body)
+        if document is None:
+            raise self._not_understood()
+        return document
+
+    def rest(self, method: str, path: str, told: object = None) -> dict[str, Any]:
+        """An operation that its path names, with its query, in JSON; such as all of Lambda's."""
+        sent = None if told is None else json.dumps(told).encode()
+        headers = {} if sent is None else {"Content-Type": "application/json"}
+        _, _, body = self._request(method, path, sent, headers)
+        table = _table(body) if body else {}
+        if table is None:
+            raise self._not_understood()
+        return table
+
+    def triggers(self, function: str) -> list[dict[str, Any]]:
+        """What fires a function beside what the file says, as tables of `microfaas.toml`."""
+        triggers: list[dict[str, Any]] = self._get(_triggers_path(function))["triggers"]
+        return triggers
+
+    def put_triggers(self, function: str, tables: Sequence[Mapping[str, Any]]) -> None:
+        """Have these fire a function in place of those before."""
+        self._ask("PUT", _triggers_path(function), [*tables])
 
     def messages(self, queue: str, limit: int) -> dict[str, Any]:
         """What is in a queue, without receiving it."""
@@ -179,13 +212,16 @@ class Client:
     def _get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path)
 
-    def _ask(self, method: str, path: str, told: dict[str, object] | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, told: object = None) -> dict[str, Any]:
         sent = None if told is None else json.dumps(told).encode()
         _, _, body = self._request(method, f"{_API}{path}", sent, {})
         table = _table(body)
         if table is None:
-            raise AnswerLost(f"cannot understand the answer of {self.url}: is it microfaas?")
+            raise self._not_understood()
         return table
+
+    def _not_understood(self) -> AnswerLost:
+        return AnswerLost(f"cannot understand the answer of {self.url}: is it microfaas?")
 
     def _request(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -269,10 +305,10 @@ def _log_tail(encoded: str) -> str:
 
 
 def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> ClientError:
-    table = _table(body) or {}
+    table = _table(body) or _fault(body)
     message = table.get("message") or table.get("Message") or http.client.responses.get(status, "")
     # Some services append a colon and a URL to the name.
-    named = headers.get("x-amzn-ErrorType", "") or str(table.get("__type", ""))
+    named = headers.get("x-amzn-ErrorType", "") or str(table.get("__type", table.get("Code", "")))
     kind = named.rpartition("#")[2].partition(":")[0] or "UnknownError"
     after = headers.get("Retry-After", "")
     return ClientError(kind, str(message), status, int(after[:9]) if after.isdecimal() else None)
@@ -281,6 +317,25 @@ def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> Client
 def _query(**fields: object) -> str:
     given = {name: value for name, value in fields.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""
+
+
+def _triggers_path(function: str) -> str:
+    return f"/functions/{quote(function, safe='')}/triggers"
+
+
+def _fault(body: bytes) -> dict[str, Any]:
+    """Code and Message of an error in XML."""
+    document = _document(body)
+    if document is None:
+        return {}
+    return {element.tag.rpartition("}")[2]: element.text for element in document.iter()}
+
+
+def _document(body: bytes) -> Element | None:
+    try:
+        return ElementTree.fromstring(body)
+    except ElementTree.ParseError:
+        return None
 
 
 def _table(body: bytes) -> dict[str, Any] | None:

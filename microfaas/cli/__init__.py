@@ -24,6 +24,7 @@ class Row(NamedTuple):
 COMMANDS = MappingProxyType(
     {
         "run": Row("run", "Serve the functions of a project."),
+        "deploy": Row("deploy", "Take a project's functions to a running microfaas."),
         "invoke": Row("invoke", "Run a function with an event and print its result."),
         "invocations": Row("invocations", "List the events that wait, run and have ended."),
         "result": Row("result", "Print what became of an event, or wait for it."),

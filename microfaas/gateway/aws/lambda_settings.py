@@ -23,7 +23,7 @@ _TOLD = ("KMSKeyArn", "TracingConfig", "VpcConfig", "SnapStart", "SourceKMSKeyAr
 _UNSERVED = {
     "CapacityProviderConfig": "capacity providers",
     "DurableConfig": "durable executions",
-    "FileSystemConfigs": "EFS and S3 file systems; mount a directory in microfaas.toml instead",
+    "FileSystemConfigs": "EFS or S3 file systems; mount a directory in microfaas.toml instead",
     "TenancyConfig": "tenant isolation",
 }
 _RESERVED = re.compile(

@@ -36,7 +36,7 @@ class TestRun:
         facilities: list[Facility],
         **access: object,
     ) -> None:
-        told = {"access": "loopback", "keys": 0, "exposed": False, **access}
+        told = {"access": "loopback", "keys": 0, "exposed": False, "made": 0, **access}
 
         def serve(given: config.Config, announce: Any) -> int:
             announce(SimpleNamespace(url="http://h:1", config=given, machine=facilities, **told))

@@ -1,0 +1,127 @@
+"""`microfaas deploy`: take a project or a template to a running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from microfaas.cli import output, project
+from microfaas.cli.parameters import parameters
+
+if TYPE_CHECKING:
+    from microfaas.cli.deployment.changes import Changes
+    from microfaas.cli.source import Source
+
+_EPILOG = """\
+\b
+Examples:
+  microfaas deploy                          the project in this directory
+  microfaas deploy template.yaml --parameter Stage=prod
+  microfaas deploy --function orders        one function alone, without queues and the like
+  microfaas deploy --alias live             publish what is deployed, and let `live` mean it
+  microfaas deploy --dry-run                tell what would change
+  microfaas deploy --gateway https://box:9000 --key-file key
+
+What is there already and is the same is left alone; nothing is ever deleted.
+"""
+_COLUMNS = ("DID", "KIND", "NAME", "WHAT")
+
+
+@click.command("deploy", epilog=_EPILOG)
+@click.argument("path", default=".")
+@click.option("--function", "chosen", multiple=True, metavar="NAME", help="Only this function.")
+@parameters
+@click.option("--alias", metavar="NAME", help="Publish each function, and let the alias mean it.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; tell what would be changed.")
+@click.option("--gateway", "endpoint_url", metavar="URL", help="Where it goes, --endpoint-url too.")
+@project.reaching
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+def command(
+    path: str,
+    chosen: tuple[str, ...],
+    parameter: Mapping[str, str],
+    alias: str | None,
+    dry_run: bool,
+    endpoint_url: str | None,
+    key_file: str | None,
+    ca_file: str | None,
+    as_json: bool,
+) -> None:
+    """Take functions, and what they need, to a running microfaas.
+
+    PATH is a folder with a microfaas.toml, such a file, or an AWS SAM template.
+    """
+    # Imported late, for --help and completion are to be quick.
+    from microfaas.cli import source
+    from microfaas.cli.deployment.changes import Changes
+
+    client = project.reach(endpoint_url, key_file, ca_file)
+    changes = Changes(client, dry=dry_run)
+    try:
+        _deploy(source.deploying(path, parameter, client.url), chosen, alias, changes)
+    except BaseException:
+        # What was done is told, too, when the rest could not be.
+        if changes.made:
+            _show(changes, as_json)
+        raise
+    _show(changes, as_json)
+
+
+def _deploy(source: Source, chosen: tuple[str, ...], alias: str | None, changes: Changes) -> None:
+    from microfaas import reloading
+    from microfaas.cli.deployment import resources, topics, wanted
+    from microfaas.cli.deployment.functions import Functions
+
+    config, address = source.config, source.config.address
+    all_wanted = wanted.functions(source, chosen)
+    wanted.check_resources(config)
+    if not chosen:
+        resources.queues(changes, config.queues, address)
+        resources.streams(changes, config.streams)
+        topics.topics(changes, config.topics, address)
+    functions = Functions(changes, reloading.not_code(config))
+    for each in all_wanted:
+        functions.deploy(each)
+    # What fires a function may do so at once.
+    for each in all_wanted:
+        functions.fire(each)
+    if not chosen:
+        topics.subscriptions(changes, config.subscriptions, address)
+    for each in all_wanted:
+        _name(source, each.name, alias, changes)
+
+
+def _name(source: Source, function: str, alias: str | None, changes: Changes) -> None:
+    """Versions, aliases and URLs of a function: those of the template, and the one that is told."""
+    from microfaas.cli.deployment import aliases
+
+    stack = source.stack
+    names = [each.name for each in stack.aliases if each.function == function] if stack else []
+    names = [*dict.fromkeys([*names, *([alias] if alias else [])])]
+    version = aliases.publish(changes, function) if names else ""
+    for name in names:
+        aliases.point(changes, function, name, version)
+    if stack is None:
+        return
+    for url in stack.urls:
+        if url.function == function:
+            aliases.open_url(changes, url)
+    for permission in stack.permissions:
+        if permission.function == function:
+            aliases.permit(changes, permission)
+
+
+def _show(changes: Changes, as_json: bool) -> None:
+    if as_json:
+        told = [change._asdict() for change in changes.made]
+        output.show_json({"dry_run": changes.dry, "changes": told})
+        return
+    if changes.made:
+        rows = [(row.did, row.kind, row.name, row.what) for row in changes.made]
+        output.show_table(_COLUMNS, rows)
+    if changes.dry:
+        click.echo("this was a dry run: nothing is changed", err=True)
+    elif not changes.made:
+        click.echo("nothing is changed", err=True)

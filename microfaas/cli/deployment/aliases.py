@@ -1,0 +1,83 @@
+"""What calls a function by another name at a gateway: versions, aliases and URLs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from microfaas.cli.deployment.changes import Change, Changes, differing, path_of
+from microfaas.templates.stack import FunctionUrl, Permission
+
+_URLS = "2021-10-31"
+
+
+def publish(changes: Changes, function: str) -> str:
+    """The version that is as the function is now; a new one only where there is none yet.
+
+    Empty when that cannot be known, in a dry run. Raises ClientError.
+    """
+    if changes.dry:
+        return ""
+    made = changes.client.rest("POST", path_of(function, "versions"), {})
+    return str(made["Version"])
+
+
+def point(changes: Changes, function: str, alias: str, version: str) -> None:
+    """Have an alias mean a version. Raises ClientError."""
+    there = changes.look(path_of(function, "aliases", quote(alias, safe="")))
+    if there is None:
+        told = {"Name": alias, "FunctionVersion": version}
+        changes.make(
+            Change("alias", f"{function}:{alias}", "created", _version(version)),
+            lambda: changes.client.rest("POST", path_of(function, "aliases"), told),
+        )
+    elif version and there["FunctionVersion"] != version:
+        path = path_of(function, "aliases", quote(alias, safe=""))
+        changes.make(
+            Change("alias", f"{function}:{alias}", "changed", _version(version)),
+            lambda: changes.client.rest("PUT", path, {"FunctionVersion": version}),
+        )
+
+
+def open_url(changes: Changes, url: FunctionUrl) -> None:
+    """A function URL as it is to be. Raises ClientError."""
+    path = _qualified(path_of(url.function, "url", version=_URLS), url.qualifier)
+    there = changes.look(path)
+    name = _name(url.function, url.qualifier)
+    if there is None:
+        made: dict[str, Any] = {}
+        changes.make(
+            Change("url", name, "created"),
+            lambda: made.update(changes.client.rest("POST", path, url.settings)),
+        )
+        if made:
+            changes.made[-1] = changes.made[-1]._replace(what=made["FunctionUrl"])
+    elif differing(url.settings, there):
+        changes.make(
+            Change("url", name, "changed", there["FunctionUrl"]),
+            lambda: changes.client.rest("PUT", path, url.settings),
+        )
+
+
+def permit(changes: Changes, permission: Permission) -> None:
+    """A permission, unless there is one by its name. Raises ClientError."""
+    path = _qualified(path_of(permission.function, "policy"), permission.qualifier)
+    there = changes.look(path)
+    statement = str(permission.settings["StatementId"])
+    if there is None or f'"{statement}"' not in there["Policy"]:
+        changes.make(
+            Change("permission", _name(permission.function, permission.qualifier), "added"),
+            lambda: changes.client.rest("POST", path, permission.settings),
+        )
+
+
+def _name(function: str, qualifier: str) -> str:
+    return f"{function}:{qualifier}" if qualifier else function
+
+
+def _qualified(path: str, qualifier: str) -> str:
+    return f"{path}?Qualifier={quote(qualifier, safe='')}" if qualifier else path
+
+
+def _version(version: str) -> str:
+    return f"version {version}" if version else "the next version"
