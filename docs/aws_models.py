@@ -209,6 +209,15 @@ RECORDED_ORDER: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "lambda": {"PublishLayerVersionRequest": ("CompatibleRuntimes", "CompatibleArchitectures")}
 }
 
+# What AWS's first layer lets through and the second refuses in other words: `Value PYTHON3.9 at
+# 'runtime' … or be a valid ARN`, an InvalidParameterValueException.
+LOOSE: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "lambda": {
+        "CreateFunctionRequest": {"Runtime": "String"},
+        "UpdateFunctionConfigurationRequest": {"Runtime": "String"},
+    }
+}
+
 _TRAITS = ("enum", "pattern", "min", "max", "sensitive")
 
 
@@ -336,6 +345,8 @@ def _shape(source: ServiceModel, name: str) -> dict[str, Any]:
         kept["value"] = _member(source, "value", shape.value)
     if source.service_name == "sqs":
         _name_for_query(name, kept)
+    for key, loose in LOOSE.get(source.service_name, {}).get(name, {}).items():
+        kept["members"][key]["shape"] = loose
     kept |= RECORDED.get(source.service_name, {}).get(name, {})
     if order := RECORDED_ORDER.get(source.service_name, {}).get(name):
         rest = {key: kept["members"].pop(key) for key in order}

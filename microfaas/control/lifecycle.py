@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import time
 import uuid
 import zipfile
@@ -230,7 +231,10 @@ class Lifecycle:
             self._machine.check(function)
             return await self._machine.deployer.build(function, (), number)
         except ConfigError as error:
-            text = "; ".join(problem.what for problem in error.problems)
+            text = "; ".join(
+                problem.what if problem.where == os.path.basename(path) else str(problem)
+                for problem in error.problems
+            )
             is_zip = await asyncio.to_thread(zipfile.is_zipfile, path)
             refused = ServiceError(
                 "InvalidParameterValueException", text if is_zip else UNZIP_FAULT
