@@ -1,0 +1,77 @@
+"""Deployment packages on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from microfaas.errors import MachineError
+from microfaas.store import archive
+from microfaas.store.packages import Packages
+
+
+def test_a_package_is_kept_by_its_hash(tmp_path: Path) -> None:
+    packages = Packages(str(tmp_path / "packages"))
+    sha256 = packages.put(b"some bytes")
+    assert sha256 == hashlib.sha256(b"some bytes").hexdigest()
+    assert packages.read(sha256) == b"some bytes"
+    assert packages.put(b"some bytes") == sha256
+    assert os.listdir(tmp_path / "packages") == [f"{sha256}.zip"]
+
+
+def test_nothing_is_left_of_one_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = Packages(str(tmp_path))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(MachineError, match="No space left on device"):
+        packages.put(b"some bytes")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_unknown_and_half_written_is_removed(tmp_path: Path) -> None:
+    packages = Packages(str(tmp_path))
+    kept, gone = packages.put(b"one"), packages.put(b"two")
+    (tmp_path / ".new-1234").write_bytes(b"half")
+    packages.prune([kept])
+    assert packages.read(kept) == b"one"
+    assert os.listdir(tmp_path) == [f"{kept}.zip"]
+    with pytest.raises(MachineError, match="No such file"):
+        packages.read(gone)
+
+
+def test_a_folder_becomes_the_same_package_each_time(tmp_path: Path) -> None:
+    source = tmp_path / "code"
+    (source / "inner").mkdir(parents=True)
+    (source / "app.py").write_text("pass\n")
+    (source / "inner" / "tool").write_text("#!/bin/sh\n")
+    (source / "inner" / "tool").chmod(0o755)
+    (source / "link").symlink_to("app.py")
+    packages = Packages(str(tmp_path / "packages"))
+    first = packages.put_folder(str(source))
+    os.utime(source / "app.py", (1, 1))
+    assert packages.put_folder(str(source)) == first
+    with zipfile.ZipFile(BytesIO(packages.read(first))) as made:
+        assert made.testzip() is None
+        assert made.read("link") == b"pass\n"
+    target = tmp_path / "unpacked"
+    target.mkdir()
+    archive.unpack(packages.path(first), str(target))
+    assert os.access(target / "inner" / "tool", os.X_OK)
+    assert not os.access(target / "app.py", os.X_OK)
+
+
+def test_a_link_to_a_folder_cannot_be_packed(tmp_path: Path) -> None:
+    (tmp_path / "code" / "inner").mkdir(parents=True)
+    (tmp_path / "code" / "link").symlink_to("inner")
+    with pytest.raises(MachineError, match="it is a link to a folder"):
+        Packages(str(tmp_path / "packages")).put_folder(str(tmp_path / "code"))
