@@ -11,7 +11,16 @@ import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-TARGETS = ("frames", "lanes", "configuration", "archives", "signatures", "patterns", "aws_requests")
+TARGETS = (
+    "frames",
+    "lanes",
+    "configuration",
+    "archives",
+    "signatures",
+    "patterns",
+    "log_filters",
+    "aws_requests",
+)
 CORPUS = Path(__file__).with_name("corpus")
 
 

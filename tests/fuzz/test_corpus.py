@@ -18,6 +18,7 @@ EXAMPLES = {
     "archives": 150,
     "signatures": 400,
     "patterns": 400,
+    "log_filters": 400,
     "aws_requests": 400,
 }
 KEPT = [(name, key) for name in fuzz.TARGETS for key in fuzz.kept(name)]
