@@ -47,17 +47,15 @@ class AwsApi:
 
     async def answer(self, request: Request, caller: Caller, visit: Visit) -> Reply:
         """The reply to a request; every error is one, too."""
-        form = Form(*self._operations.spoken(request), caller.request_id)
+        meant = self._operations.of_head(request)
+        form = self._form(meant, request, caller)
+        limit = EVENT_BYTES_MAX if meant is None else _body_bytes_max(meant)
         try:
-            meant = self._operations.of_head(request)
-            limit = EVENT_BYTES_MAX
-            if meant is not None:
-                form, limit = _form(meant, caller), _body_bytes_max(meant)
             key = None if self._is_open(request) else await visit.identify(limit)
             request = request._replace(body=await visit.body(limit))
             pairs = self._pairs(request)
             meant = meant or self._of_form(request, pairs)
-            form = _form(meant, caller)
+            form = self._form(meant, request, caller)
             if meant.operation not in meant.model.operations:
                 return form.result(requests.instead(meant))
             params = requests.read(meant, request, pairs)
@@ -78,6 +76,12 @@ class AwsApi:
             caller = _known(caller, meant, key, visit)
         validation.validate(model, meant.protocol, model.operations[operation].input, params)
         return await call(caller, params)
+
+    def _form(self, meant: Meant | None, request: Request, caller: Caller) -> Form:
+        """In whose words to answer, even before it is known what is meant."""
+        if meant is None:
+            return Form(*self._operations.likely(request), caller.request_id)
+        return Form(meant.model, meant.protocol, caller.request_id, meant.operation)
 
     def _is_open(self, request: Request) -> bool:
         """A link in a message, which brings its own proof and no signature."""
@@ -106,10 +110,6 @@ class AwsApi:
             text = f"cannot {request.method} {request.path}: no such operation"
             raise ServiceError("UnknownOperationException", text, status=404)
         return meant
-
-
-def _form(meant: Meant, caller: Caller) -> Form:
-    return Form(meant.model, meant.protocol, caller.request_id, meant.operation)
 
 
 def _body_bytes_max(meant: Meant) -> int:

@@ -77,10 +77,10 @@ class Operations:
                 return Meant(model, "query", action)
         return Meant(speaking[0], "query", action) if speaking else None
 
-    def spoken(self, request: Request) -> tuple[Model, Protocol]:
-        """In whose form to refuse a request that may not be looked into."""
-        meant = self.of_head(request)
-        if meant is None and not request.headers.get("x-amz-target"):
+    def likely(self, request: Request) -> tuple[Model, Protocol]:
+        """Who refuses a request whose head names no operation, and may not be looked into."""
+        meant = None
+        if not request.headers.get("x-amz-target"):
             meant = self.of_form(query_form.lenient(request.query), request.path)
         return (self._models[0], "json") if meant is None else (meant.model, meant.protocol)
 
@@ -120,7 +120,7 @@ def instead(meant: Meant) -> Params:
         return {unserved.empty: []}
     if unserved is not None and unserved.none_of:
         asked = next(iter(meant.named.values()))
-        text = f"{asked} not found: microfaas has no {unserved.none_of}"
+        text = f"Nothing found for {asked}: microfaas has no {unserved.none_of}"
         raise ServiceError("ResourceNotFoundException", text)
     raise unknown(meant)
 

@@ -120,7 +120,7 @@ async def test_of_what_there_is_none_clients_are_told_so(port: int) -> None:
     listed = await call(port, "lambda", "list_durable_executions_by_function", FunctionName="f")
     assert listed["DurableExecutions"] == []
     told = await refusal(port, "lambda", "get_capacity_provider", CapacityProviderName="p")
-    text = "p not found: microfaas has no capacity providers"
+    text = "Nothing found for p: microfaas has no capacity providers"
     assert told == ("ResourceNotFoundException", 404, text)
 
 
