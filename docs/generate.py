@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from docs import aws_api
+from microfaas.config.endpoints import EndpointTable
 from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
     ApiTable,
@@ -102,6 +103,7 @@ def page() -> str:
         section("`[smtp]`", SmtpTable),
         section("`[streams.NAME]`", StreamTable),
         section("`[streams.NAME.source]`", SourceTable),
+        section("`[endpoints.SERVICE]`", EndpointTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),

@@ -214,7 +214,7 @@ class _Server:
             plane = ControlPlane(config, registry, machine, durable, key, tasks, self.url)
             watcher = Watcher()
             stack.callback(watcher.close)
-            triggered = Triggered(config, durable, Ledger(database), watcher, tasks)
+            triggered = Triggered(config, durable, Ledger(database), watcher, secrets, tasks)
             reloader = Reloader(
                 config, deployer, watcher, lambda name: registry.origin(name) == "file"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ from microfaas.durable import Durable
 from microfaas.errors import InvalidRequest, Problem
 from microfaas.gateway.invocations_api import Operation
 from microfaas.gateway.triggers_api import TriggersApi
+from microfaas.remote.calls import Calls
+from microfaas.remote.endpoints import Endpoints
 from microfaas.store.objects import Ledger
+from microfaas.store.secrets import SecretStore
 from microfaas.triggers import tailing
 from microfaas.triggers.deployed import triggers_of
 from microfaas.triggers.kind import Surroundings
@@ -34,10 +38,12 @@ class Triggered:
         durable: Durable,
         ledger: Ledger,
         watcher: Watcher,
+        secrets: SecretStore,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self._config = config
         self._durable = durable
+        self._calls = Calls()
         around = Surroundings(
             root=config.root,
             address=config.address,
@@ -49,6 +55,8 @@ class Triggered:
             invoker=durable.invoker,
             ledger=ledger,
             watcher=watcher,
+            endpoints=Endpoints(config.endpoints, secrets.find, os.environ),
+            calls=self._calls,
             stopping=asyncio.Event(),
         )
         self.running = Triggers(around, config.drain_s_max)
@@ -80,6 +88,7 @@ class Triggered:
     async def close(self) -> None:
         """They take nothing new, and what runs may finish."""
         await self.running.close()
+        await self._calls.close()
 
     def tables(self, function: str) -> Sequence[dict[str, Any]]:
         """What was deployed. Raises FunctionNotFound, and InvalidRequest for the file's."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from microfaas import strict
+from microfaas.config.endpoints import EndpointTable, endpoint_tables
 from microfaas.config.events import check_destinations
 from microfaas.config.functions import (
     NAME_PATTERN,
@@ -96,6 +97,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: tuple[Declared, ...] = ()
     streams: dict[str, StreamTable] = {}
     smtp: Smtp | None = None
+    endpoints: dict[str, EndpointTable] = {}
 
 
 def load(
@@ -143,6 +145,7 @@ def parse(
     top = dict(table)
     functions = function_tables(top.pop("functions", {}), problems)
     queues = queue_tables(top.pop("queues", {}), problems)
+    endpoints = endpoint_tables(top.pop("endpoints", {}), problems)
     settings = strict.salvage(top, ConfigTable, "", problems) or ConfigTable()
     root = os.path.dirname(os.path.abspath(source))
     host, port = split_listen(listen or settings.listen, problems)
@@ -193,6 +196,7 @@ def parse(
         subscriptions=tuple(subscriptions),
         streams=streams,
         smtp=mail,
+        endpoints=endpoints,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from microfaas.config.endpoints import EndpointTable
 from microfaas.config.queues import QueueTable
 from microfaas.config.stream_tables import StreamTable
 from microfaas.config.topic_tables import SmtpTable, TopicTable
@@ -376,6 +377,10 @@ class ConfigTable(msgspec.Struct, kw_only=True):
     streams: Annotated[dict[str, StreamTable], Meta(description="the streams, by name")] = (
         msgspec.field(default_factory=dict)
     )
+    endpoints: Annotated[
+        dict[str, EndpointTable],
+        Meta(description="where what mappings read is, when it is not here"),
+    ] = msgspec.field(default_factory=dict)
     smtp: Annotated[SmtpTable, Meta(description="the mail server")] = msgspec.field(
         default_factory=SmtpTable
     )

@@ -16,6 +16,8 @@ from microfaas.messaging.queues import Queues
 from microfaas.messaging.schedules import Schedules
 from microfaas.messaging.streams import Streams
 from microfaas.model import Address, Limits
+from microfaas.remote.calls import Calls
+from microfaas.remote.endpoints import Endpoints
 from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
 from microfaas.triggers.watching import Watcher
@@ -40,6 +42,9 @@ class Surroundings:
     invoker: Invoker
     ledger: Ledger
     watcher: Watcher
+    # Where sources elsewhere are, and how they are called.
+    endpoints: Endpoints
+    calls: Calls
     stopping: asyncio.Event
     # Told of each batch whether the function's call went well.
     report: Callable[[bool], None] = _nobody

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import msgspec
 
@@ -14,9 +15,10 @@ from microfaas.config.streams import StreamSettings
 from microfaas.control.making import destination
 from microfaas.control.mappings import EventSourceMapping
 from microfaas.control.table import Edit
-from microfaas.errors import ServiceError
+from microfaas.errors import MachineError, ServiceError
 from microfaas.messaging.targets import place
 from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.remote_inbox import RemoteInbox
 from microfaas.triggers.running import Triggers
 
 PREFIX = "mapping:"
@@ -32,13 +34,13 @@ class Mapped:
     async def check(self, mapping: EventSourceMapping) -> None:
         """Raises ServiceError for a source that is not there."""
         if mapping.kind == "queue":
-            self._check_queue(mapping)
+            self._check_visibility(mapping, await self._visibility_s(mapping))
         else:
             self._check_stream(mapping)
 
     def run(self, name: str, mapping: EventSourceMapping | None) -> None:
         """This is what is to run of it from now on; None: nothing."""
-        triggers = [trigger(name, mapping)] if mapping is not None else []
+        triggers = [self._trigger(name, mapping)] if mapping is not None else []
         self._triggers.put(PREFIX + name, triggers)
 
     def changing(self, name: str) -> bool:
@@ -59,15 +61,36 @@ class Mapped:
         rows = [{"consumer": PREFIX + name, "shard": each.shard, "lanes": 0} for each in kept]
         return [Edit(("drop_stream_lanes", list(rows)), lambda: None)] if rows else []
 
-    def _check_queue(self, mapping: EventSourceMapping) -> None:
-        if not self._is_here(mapping.source) or _name(mapping) not in self._around.queues.directory:
-            _refuse(
-                "Error occurred while ReceiveMessage. SQS Error Code: "
-                "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue "
-                "does not exist."
+    def _trigger(self, name: str, mapping: EventSourceMapping) -> Trigger:
+        settings = _of_queue(mapping) if mapping.kind == "queue" else _of_stream(mapping)
+        return Trigger(
+            mapping.function,
+            "queue" if mapping.kind == "queue" else "stream",
+            settings,
+            mapping.qualifier,
+            PREFIX + name,
+            mapping.source if self._is_elsewhere(mapping) else "",
+        )
+
+    async def _visibility_s(self, mapping: EventSourceMapping) -> int:
+        """The queue's visibility timeout. Raises ServiceError."""
+        if self._is_elsewhere(mapping):
+            inbox = RemoteInbox(mapping.source, self._around)
+            try:
+                await inbox.open()
+            except ServiceError as error:
+                _refuse_queue(error.kind, str(error))
+            except MachineError as error:
+                _refuse(str(error))
+            return inbox.visibility_s
+        if not self._is_here(mapping):
+            _refuse_queue(
+                "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist."
             )
-        hidden_s = self._around.queues.directory.get(_name(mapping)).settings.visibility_timeout_s
-        called = Trigger(mapping.function, "queue", QueueSettings(queue=""), mapping.qualifier)
+        return self._around.queues.directory.get(_name(mapping)).settings.visibility_timeout_s
+
+    def _check_visibility(self, mapping: EventSourceMapping, hidden_s: int) -> None:
+        called = Trigger(mapping.function, "queue", _of_queue(mapping), mapping.qualifier)
         timeout_s = math.ceil(self._around.limits(called).timeout_s)
         if hidden_s < timeout_s:
             _refuse(
@@ -76,22 +99,27 @@ class Mapped:
             )
 
     def _check_stream(self, mapping: EventSourceMapping) -> None:
-        names = {stream.name for stream in self._around.streams.all()}
-        if mapping.kind == "table" or not self._is_here(mapping.source):
-            _refuse(f"Stream not found: {mapping.source}")
-        if _name(mapping) not in names:
+        if not self._is_here(mapping):
             _refuse(f"Stream not found: {mapping.source}")
 
-    def _is_here(self, source: str) -> bool:
+    def _is_elsewhere(self, mapping: EventSourceMapping) -> bool:
+        """Whether the source is not this machine's: that is said of its very region and account,
+        or of all that is not here."""
+        endpoints = self._around.endpoints
+        if endpoints.covers(mapping.source, whole=True):
+            return True
+        return endpoints.covers(mapping.source) and not self._is_here(mapping)
+
+    def _is_here(self, mapping: EventSourceMapping) -> bool:
         address = self._around.address
-        return source.split(":")[3:5] == [address.region, address.account_id]
-
-
-def trigger(name: str, mapping: EventSourceMapping) -> Trigger:
-    """What a mapping comes to."""
-    settings = _of_queue(mapping) if mapping.kind == "queue" else _of_stream(mapping)
-    kind = "queue" if mapping.kind == "queue" else "stream"
-    return Trigger(mapping.function, kind, settings, mapping.qualifier, PREFIX + name)
+        if mapping.source.split(":")[3:5] != [address.region, address.account_id]:
+            return False
+        match mapping.kind:
+            case "queue":
+                return _name(mapping) in self._around.queues.directory
+            case "stream":
+                return any(each.name == _name(mapping) for each in self._around.streams.all())
+        return False
 
 
 def _of_queue(mapping: EventSourceMapping) -> QueueSettings:
@@ -130,5 +158,10 @@ def _name(mapping: EventSourceMapping) -> str:
     return found.name if found is not None else ""
 
 
-def _refuse(text: str) -> None:
+def _refuse_queue(kind: str, text: str) -> NoReturn:
+    what = f"SQS Error Code: {kind}. SQS Error Message: {text}"
+    _refuse(f"Error occurred while ReceiveMessage. {what}")
+
+
+def _refuse(text: str) -> NoReturn:
     raise ServiceError("InvalidParameterValueException", text)

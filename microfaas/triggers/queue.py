@@ -18,6 +18,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from microfaas.config import Trigger
 from microfaas.config.queue_triggers import QueueSettings
@@ -29,13 +30,12 @@ from microfaas.errors import (
     TooManyRequests,
 )
 from microfaas.invoke import new_request_id
-from microfaas.messaging.kept import Received
-from microfaas.messaging.queues import VISIBILITY_S_MAX
-from microfaas.model import EVENT_BYTES_MAX, Invocation, Outcome
+from microfaas.model import Invocation, Outcome
 from microfaas.patterns import compile_filters
 from microfaas.payloads import sqs
-from microfaas.store.messages import Message
+from microfaas.triggers.inbox import Hidden, Inbox, LocalInbox, Message, Room
 from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.remote_inbox import RemoteInbox
 
 POLL_S = 20.0
 # After the queue could not be read, or is not there.
@@ -44,9 +44,8 @@ BUSY_DELAY_S = 0.1
 BUSY_DELAY_S_MAX = 15.0
 # How often to try to record what a function has dealt with, before it is left to come again.
 RECORD_TRIES = 5
-# What a record has beside body and attributes.
-ENVELOPE_BYTES = 1024
 
+T = TypeVar("T", bound=Message)
 _log = logging.getLogger("microfaas.triggers")
 
 
@@ -54,39 +53,28 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Receive and run until cancelled or the server stops."""
     settings = trigger.settings
     assert isinstance(settings, QueueSettings)
-    await Feed(trigger, settings, around).run()
+    if trigger.source:
+        await Feed(trigger, settings, around, RemoteInbox(trigger.source, around)).run()
+    else:
+        await Feed(trigger, settings, around, LocalInbox(settings.queue, around)).run()
 
 
-class Room:
-    """How much of a batch is left."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.bytes = EVENT_BYTES_MAX - ENVELOPE_BYTES
-        self.full = False
-        self._empty = True
-
-    def fits(self, message: Message) -> bool:
-        """Whether one more has room, which is then taken; a single one always has."""
-        # Written as JSON text may grow: quotes, and bytes as base64.
-        size = len(sqs.encode_record(message.body.decode())) + 2 * len(message.attributes)
-        self.bytes -= size + ENVELOPE_BYTES
-        self.full = self.bytes < 0 and not self._empty
-        self._empty = False
-        return not self.full
-
-
-class Feed:
+class Feed(Generic[T]):
     """One queue's way into one function."""
 
-    def __init__(self, trigger: Trigger, settings: QueueSettings, around: Surroundings) -> None:
+    def __init__(
+        self,
+        trigger: Trigger,
+        settings: QueueSettings,
+        around: Surroundings,
+        inbox: Inbox[T],
+    ) -> None:
         self._trigger = trigger
         self._function = trigger.function
         self._settings = settings
         self._around = around
-        self._queues = around.queues
+        self._inbox = inbox
         self._filters = compile_filters(settings.filters, "body")
-        self._arn = sqs.arn(around.address, settings.queue)
         self._refusals = 0
         self._complaint = ""
 
@@ -95,25 +83,28 @@ class Feed:
         limits = self._around.limits(self._trigger)
         slots = asyncio.Semaphore(self._settings.concurrency or limits.concurrency_max)
         async with asyncio.TaskGroup() as group:
-            stop = group.create_task(self._stop())
-            while not self._around.stopping.is_set():
-                # First the room, then the messages: their time is running.
-                await slots.acquire()
-                batch = await self._gather()
-                if batch:
-                    group.create_task(self._see_through(batch, slots))
-                else:
-                    slots.release()
-            stop.cancel()
+            group.create_task(self._stop())
+            for _ in range(self._inbox.pollers):
+                group.create_task(self._poll(slots, group))
+
+    async def _poll(self, slots: asyncio.Semaphore, group: asyncio.TaskGroup) -> None:
+        while not self._around.stopping.is_set():
+            # First the room, then the messages: their time is running.
+            await slots.acquire()
+            batch = await self._gather()
+            if batch:
+                group.create_task(self._see_through(batch, slots))
+            else:
+                slots.release()
 
     async def _stop(self) -> None:
         await self._around.stopping.wait()
-        self._queues.wake(self._settings.queue)
+        self._inbox.wake()
 
-    async def _gather(self) -> list[Received]:
+    async def _gather(self) -> list[T]:
         """The next batch; nothing when there is none for a while."""
         room = Room(self._settings.batch_size)
-        batch: list[Received] = []
+        batch: list[T] = []
         end_s = time.monotonic() + POLL_S
         while room.count > len(batch) and not room.full:
             left_s = end_s - time.monotonic()
@@ -127,22 +118,12 @@ class Feed:
             batch += more
         return batch
 
-    async def _receive(self, room: Room, count: int, wait_s: float) -> list[Received]:
-        name = self._settings.queue
+    async def _receive(self, room: Room, count: int, wait_s: float) -> list[T]:
+        # None comes back while others are waited for, nor while the function may be at it.
+        call_s = math.ceil(self._around.limits(self._trigger).timeout_s)
+        hidden = Hidden(call_s, self._settings.window_s)
         try:
-            queue = self._queues.directory.get(name)
-            # None comes back while others are waited for, nor while the function may be at it.
-            call_s = math.ceil(self._around.limits(self._trigger).timeout_s)
-            hidden_s = max(queue.settings.visibility_timeout_s, call_s)
-            hidden_s += self._settings.window_s
-            received = await self._queues.receive(
-                name,
-                count,
-                visibility_s=min(hidden_s, VISIBILITY_S_MAX),
-                wait_s=wait_s,
-                fits=room.fits,
-                stopping=self._around.stopping,
-            )
+            received = await self._inbox.receive(room, count, wait_s, hidden)
         except (ServiceError, MachineError) as error:
             self._complain(str(error))
             await self._pause(RETRY_S)
@@ -150,12 +131,15 @@ class Feed:
         self._complaint = ""
         return received
 
-    async def _see_through(self, batch: Sequence[Received], slots: asyncio.Semaphore) -> None:
+    async def _see_through(self, batch: Sequence[T], slots: asyncio.Semaphore) -> None:
         try:
-            records = [(one, self._record(one)) for one in batch]
-            wanted = [(one, each) for one, each in records if self._filters.accepts(each)]
-            seen = {one.message.id for one, _ in wanted}
-            done = [one for one in batch if one.message.id not in seen]
+            wanted, done = [], []
+            for one in batch:
+                record = self._inbox.record(one)
+                if self._filters.accepts(record):
+                    wanted.append((one, record))
+                else:
+                    done.append(one)
             if wanted:
                 event = sqs.event([sqs.encode_record(each) for _, each in wanted])
                 done += await self._call(event, [one for one, _ in wanted])
@@ -164,18 +148,7 @@ class Feed:
         finally:
             slots.release()
 
-    def _record(self, one: Received) -> dict[str, object]:
-        return sqs.record(
-            message_id=one.id,
-            receipt_handle=one.handle,
-            body=one.message.body,
-            system=one.system(),
-            attributes=one.attributes,
-            queue_arn=self._arn,
-            region=self._around.address.region,
-        )
-
-    async def _call(self, event: bytes, batch: Sequence[Received]) -> list[Received]:
+    async def _call(self, event: bytes, batch: Sequence[T]) -> list[T]:
         """Run the function; gives what it has dealt with."""
         request_id = new_request_id()
         invocation = Invocation(
@@ -194,9 +167,7 @@ class Feed:
         self._refusals = 0
         return self._dealt_with(batch, outcome, request_id)
 
-    def _dealt_with(
-        self, batch: Sequence[Received], outcome: Outcome, request_id: str
-    ) -> list[Received]:
+    def _dealt_with(self, batch: Sequence[T], outcome: Outcome, request_id: str) -> list[T]:
         ids = [one.id for one in batch]
         failed: set[str] = set()
         if not outcome.ok:
@@ -215,23 +186,21 @@ class Feed:
             )
         return [one for one in batch if one.id not in failed]
 
-    async def _refused(self, batch: Sequence[Received], error: MicrofaasError) -> None:
+    async def _refused(self, batch: Sequence[T], error: MicrofaasError) -> None:
         """Put the messages back, and be the more patient the longer it lasts."""
         delay_s = min(BUSY_DELAY_S * 2.0 ** min(self._refusals, 16), BUSY_DELAY_S_MAX)
         self._refusals += 1
         self._complain(str(error))
         try:
-            await self._queues.give_back(self._settings.queue, batch, delay_s)
+            await self._inbox.give_back(batch, delay_s)
         except (ServiceError, MachineError) as fault:
             self._complain(str(fault))
         await self._pause(delay_s)
 
-    async def _remove(self, batch: Sequence[Received]) -> None:
+    async def _remove(self, batch: Sequence[T]) -> None:
         for _ in range(RECORD_TRIES):
             try:
-                await self._queues.settle(
-                    self._settings.queue, [(one.handle, "remove") for one in batch]
-                )
+                await self._inbox.remove(batch)
                 return
             except ServiceError:
                 return  # the queue is gone, and they with it

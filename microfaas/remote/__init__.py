@@ -1,0 +1,1 @@
+"""AWS's services as they are elsewhere: where to find them, and how to call them."""

@@ -1,0 +1,29 @@
+"""A function that answers HTTP requests: the trigger kind "http".
+
+It is a route that the gateway looks up, for as long as the trigger runs.
+"""
+
+from __future__ import annotations
+
+from microfaas.config import Trigger
+from microfaas.config.http import HttpSettings, parse_route
+from microfaas.control.http_routes import Served
+from microfaas.triggers.kind import Surroundings
+
+
+async def run(trigger: Trigger, around: Surroundings) -> None:
+    """Have the route until the trigger stops."""
+    settings = trigger.settings
+    assert isinstance(settings, HttpSettings)
+    served = Served(
+        parse_route(settings.route),
+        trigger.function,
+        trigger.qualifier,
+        settings.payload,
+        settings.public,
+    )
+    around.routes.add(served)
+    try:
+        await around.stopping.wait()
+    finally:
+        around.routes.remove(served)
