@@ -9,11 +9,12 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws import model, query_form, replies, requests, validation
-from microfaas.gateway.aws.model import Model, Protocol
-from microfaas.gateway.aws.requests import Request
+from microfaas.gateway.aws import model, query_form, requests, validation
+from microfaas.gateway.aws.replies import Form
+from microfaas.gateway.aws.requests import Operations, Request
 
-NAMES = ("sqs", "sns", "kinesis", "events", "scheduler")
+NAMES = ("sqs", "sns", "kinesis", "events", "scheduler", "lambda", "logs", "iam", "sts")
+KNOWN = Operations([model.load(name) for name in NAMES])
 
 
 def target(data: bytes) -> None:
@@ -27,24 +28,28 @@ def target(data: bytes) -> None:
 
 
 def _take(request: Request) -> None:
-    models = [model.load(name) for name in NAMES]
-    spoken: tuple[Model, Protocol] = models[0], "json"
+    form = Form(model.load("sqs"), "json", "id")
     try:
-        form = requests.is_form(request)
-        pairs = query_form.fields(request.query) | query_form.fields(request.body) if form else {}
-        meant = requests.of_head(models, request)
-        if meant is None and form:
-            meant = requests.of_form(models, pairs, request.path)
+        is_form = requests.is_form(request)
+        pairs = {}
+        if is_form:
+            pairs = query_form.fields(request.query) | query_form.fields(request.body)
+        meant = KNOWN.of_head(request)
+        if meant is None and is_form:
+            meant = KNOWN.of_form(pairs, request.path)
         if meant is None:
             return
-        spoken = meant.model, meant.protocol
+        form = Form(meant.model, meant.protocol, "id", meant.operation)
+        if meant.operation not in meant.model.operations:
+            assert form.result(requests.instead(meant)).status == 200
+            return
         params = requests.read(meant, request, pairs)
         shape = meant.model.operations[meant.operation].input
         validation.validate(meant.model, meant.protocol, shape, params)
         needed = meant.model.shape(shape).required
         assert all(name in params for name in needed)
     except ServiceError as error:
-        reply = replies.error(*spoken, error, "id")
+        reply = form.error(error)
         assert 400 <= reply.status < 500
         assert reply.body
 
@@ -71,4 +76,15 @@ def seeds() -> dict[str, bytes]:
         "rest": b"POST /schedules/a%20b\r\n\r\n"
         b'{"StartDate":1,"FlexibleTimeWindow":{"Mode":"OFF"},"Target":{"Arn":"a"}}',
         "list": b"GET /schedules?MaxResults=5&NamePrefix=a\r\n\r\n",
+        "function": b"POST /2015-03-31/functions\r\n\r\n"
+        b'{"FunctionName":"f","Role":"arn:aws:iam::123456789012:role/r","Code":{"ZipFile":"eg=="},'
+        b'"Architectures":["arm64"],"Environment":{"Variables":{"AB":"c"}}}',
+        "alias": b"PUT /2015-03-31/functions/f%3A1/aliases/a/\r\n\r\n"
+        b'{"RoutingConfig":{"AdditionalVersionWeights":{"2":0.5}}}',
+        "layer": b"GET /2018-10-31/layers?find=LayerVersion&Arn=arn\r\n\r\n",
+        "absent": b"GET /2025-11-30/capacity-providers/p\r\n\r\n",
+        "logs": b"POST /\r\nx-amz-target: Logs_20140328.PutLogEvents\r\n\r\n"
+        b'{"logGroupName":"g","logStreamName":"s","logEvents":[{"timestamp":1,"message":"m"}]}',
+        "role": b"POST /\r\n\r\nAction=CreateRole&Version=2010-05-08&RoleName=r"
+        b"&AssumeRolePolicyDocument=%7B%7D&Tags.member.1.Key=k&Tags.member.1.Value=v",
     }
