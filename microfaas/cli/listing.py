@@ -8,7 +8,17 @@ import click
 
 from microfaas.cli import output, project
 
-_COLUMNS = ("FUNCTION", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "AT ONCE", "BUSY", "IDLE")
+_COLUMNS = (
+    "FUNCTION",
+    "FROM",
+    "RUNTIME",
+    "HANDLER",
+    "MEMORY",
+    "TIMEOUT",
+    "AT ONCE",
+    "BUSY",
+    "IDLE",
+)
 _EPILOG = """\
 \b
 Examples:
@@ -29,13 +39,14 @@ def command(
         output.show_json(answer)
         return
     rows = [_row(function) for function in answer["functions"]]
-    output.show_table(_COLUMNS, rows, right=_COLUMNS[3:])
+    output.show_table(_COLUMNS, rows, right=_COLUMNS[4:])
 
 
 def _row(function: dict[str, Any]) -> list[str]:
     states = [instance["state"] for instance in function["instances"]]
     return [
         function["name"],
+        function["origin"],
         function["runtime"],
         function["handler"],
         f"{function['memory_mb']} MB",

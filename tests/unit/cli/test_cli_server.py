@@ -84,6 +84,7 @@ class TestList:
         rows = [
             {
                 "name": "hello",
+                "origin": "file",
                 "runtime": "python",
                 "handler": "app.handler",
                 "memory_mb": 128,
@@ -95,8 +96,8 @@ class TestList:
         served.answers["v1"] = (200, {}, json.dumps({"functions": rows}).encode())
         result = run("list")
         assert result.stdout == (
-            "FUNCTION  RUNTIME  HANDLER      MEMORY  TIMEOUT  AT ONCE  BUSY  IDLE\n"
-            "hello     python   app.handler  128 MB      3 s       10     1     2\n"
+            "FUNCTION  FROM  RUNTIME  HANDLER      MEMORY  TIMEOUT  AT ONCE  BUSY  IDLE\n"
+            "hello     file  python   app.handler  128 MB      3 s       10     1     2\n"
         )
         assert json.loads(run("list", "--json").stdout) == {"functions": rows}
 
