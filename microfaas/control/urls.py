@@ -6,18 +6,20 @@ import secrets
 import string
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from microfaas.control.records import Policy, Url
+from microfaas.control.policies import allows
+from microfaas.control.records import Url
 from microfaas.control.registry import Registry, key
 from microfaas.errors import ServiceError
 
 ID_CHARS = 32
 _ALPHABET = string.ascii_lowercase + string.digits
-_ANYBODY: tuple[object, ...] = ("*", {"AWS": "*"}, {"AWS": ["*"]})
-_PERMITTING = ("lambda:InvokeFunctionUrl", "lambda:*", "*")
+# What a policy's conditions may ask of a request that nobody has signed.
+_UNSIGNED = MappingProxyType({"lambda:FunctionUrlAuthType": "NONE"})
 
 Auth = Literal["NONE", "AWS_IAM"]
 Mode = Literal["BUFFERED", "RESPONSE_STREAM"]
@@ -103,7 +105,8 @@ class Urls:
     def is_public(self, found: Found) -> bool:
         """Whether the policy lets everybody call a URL that asks for no signature."""
         policy = self._registry.policies.get(found.place)
-        return policy is not None and _permits_anybody(policy)
+        statements = () if policy is None else policy.statements
+        return allows(statements, "lambda:InvokeFunctionUrl", "", _UNSIGNED)
 
     def _need(self, name: str, qualifier: str = "") -> None:
         if not self._registry.exists(name, qualifier):
@@ -113,19 +116,3 @@ class Urls:
 def _found(place: str, url: Url) -> Found:
     name, _, qualifier = place.partition(":")
     return Found(name, qualifier, url)
-
-
-def _permits_anybody(policy: Policy) -> bool:
-    return any(
-        statement.get("Effect") == "Allow"
-        and statement.get("Principal") in _ANYBODY
-        and statement.get("Action") in _PERMITTING
-        and _is_for_none(statement.get("Condition", {}))
-        for statement in policy.statements
-    )
-
-
-def _is_for_none(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition holds for any caller of a URL without authorization, and no other."""
-    known = {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}}
-    return condition in ({}, known)
