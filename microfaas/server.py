@@ -30,6 +30,7 @@ from microfaas.gateway.auth import Guard
 from microfaas.gateway.aws.service import Services
 from microfaas.gateway.connections import is_loopback
 from microfaas.gateway.control_api import ControlApi
+from microfaas.gateway.hosts import Own
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.tls import Certificate
 from microfaas.invoke import Invoker
@@ -243,7 +244,7 @@ class _Server:
                 certificate=durable.topics.certificate,
                 lists=durable.lists(),
                 download=plane.download,
-                urls=(plane.urls, guard),
+                own=Own(plane.urls, guard, triggered.routes, config.http_prefix),
             )
             stack.push_async_callback(durable.close)
             durable.serve()

@@ -9,9 +9,11 @@ from typing import Any
 
 from microfaas import subscribed
 from microfaas.config import Config, FunctionTable, StreamTable, Trigger
+from microfaas.config.http import check_routes
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.schedules import check_names
 from microfaas.config.streams import check_streams, readers
+from microfaas.control.http_routes import HttpRoutes
 from microfaas.control.mappings import Mappings
 from microfaas.durable import Durable
 from microfaas.errors import InvalidRequest, Problem
@@ -43,6 +45,7 @@ class Triggered:
     ) -> None:
         self._config = config
         self._durable = durable
+        self.routes = HttpRoutes()
         self._calls = Calls()
         around = Surroundings(
             root=config.root,
@@ -55,6 +58,7 @@ class Triggered:
             invoker=durable.invoker,
             ledger=ledger,
             watcher=watcher,
+            routes=self.routes,
             endpoints=Endpoints(config.endpoints, secrets.find, os.environ),
             calls=self._calls,
             stopping=asyncio.Event(),
@@ -135,6 +139,8 @@ class Triggered:
         streams = {stream.name: StreamTable() for stream in self._durable.streams.all()}
         check_streams(streams, readers(made), problems)
         self._check_topics(function, made, problems)
+        others = [t for t in self._durable.deployed.all() if t.function != function]
+        check_routes([*self._config.triggers, *others, *made], problems)
         if problems:
             lines = "".join(f"\n  {problem}" for problem in problems)
             raise InvalidRequest(f"cannot use these triggers:{lines}")

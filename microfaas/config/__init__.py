@@ -21,6 +21,7 @@ from microfaas.config.functions import (
     make_function,
     make_triggers,
 )
+from microfaas.config.http import check_routes
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
@@ -92,6 +93,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsFiles | None = None
     api: ApiTable = ApiTable()
     requests: RequestsTable = msgspec.field(default_factory=RequestsTable)
+    http_prefix: str = "/http"
     queues: dict[str, QueueTable] = {}
     topics: dict[str, TopicTable] = {}
     subscriptions: tuple[Declared, ...] = ()
@@ -160,6 +162,7 @@ def parse(
     triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
     check_visibility(rows, triggers, queues, problems)
     check_names(triggers, problems)
+    check_routes(triggers, problems)
     check_destinations(made, problems)
     subscriptions = check_topics(settings.topics, problems)
     streams = settled(settings.streams, root)
@@ -191,6 +194,7 @@ def parse(
         tls=tls,
         api=settings.api,
         requests=settings.requests,
+        http_prefix=settings.http_prefix,
         queues=queues,
         topics=settings.topics,
         subscriptions=tuple(subscriptions),

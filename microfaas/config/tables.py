@@ -306,7 +306,8 @@ class ApiTable(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     concurrency: Annotated[
-        int, Meta(ge=1, le=100000, description="invocations at once of all functions of the API")
+        int,
+        Meta(ge=1, le=100000, description="instances a function of the API may have at most"),
     ] = 1000
     adopt: Annotated[
         bool,
@@ -362,6 +363,14 @@ class ConfigTable(msgspec.Struct, kw_only=True):
     ] = 10.0
     tls: Annotated[TlsTable, Meta(description="HTTPS")] = msgspec.field(default_factory=TlsTable)
     api: Annotated[ApiTable, Meta(description="Lambda's control API")] = ApiTable()
+    http_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)+\Z",
+            max_length=128,
+            description="the path below which functions' routes are on every host",
+        ),
+    ] = "/http"
     requests: Annotated[RequestsTable, Meta(description="what one client may ask")] = msgspec.field(
         default_factory=RequestsTable
     )

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from aiohttp import web
 
 from microfaas.config import RequestsTable
-from microfaas.control.urls import Urls
 from microfaas.errors import MachineError
 from microfaas.gateway import tls
 from microfaas.gateway.answers import Answers
@@ -24,7 +23,7 @@ from microfaas.gateway.connections import Counted, Ticket
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.entrance import Entrance
 from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
-from microfaas.gateway.function_urls import FunctionUrls
+from microfaas.gateway.hosts import Hosts, Own
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import Reply
 from microfaas.gateway.routes import Download, Routes
@@ -63,14 +62,14 @@ class Gateway:
         certificate: Callable[[str], bytes | None] = lambda _: None,
         lists: Mapping[str, Callable[[str], Reply]] = MappingProxyType({}),
         download: Download = lambda *_: None,
-        urls: tuple[Urls, Guard] | None = None,
+        own: Own | None = None,
     ) -> None:
         """Without a guard, nobody is asked for a key; without services, none is served.
 
         `certificate` gives by its file's name what topics' signatures are verified with. `lists`
         are more of the control API's lists, by their names, for the id of a request. `download`
-        gives a package for its hash, and the time and signature of a link to it. `urls` are the
-        functions' own, with the guard that knows who has signed a request to one.
+        gives a package for its hash, and the time and signature of a link to it. `own` is
+        what functions have of the gateway's addresses.
         """
         self._guard = guard
         self._requests = requests or RequestsTable()
@@ -84,11 +83,9 @@ class Gateway:
         aws_api = AwsApi(services) if services is not None and services.all else None
         entrance = Entrance(guard, self._requests)
         answers = Answers()
-        served = None
-        if urls is not None:
-            served = FunctionUrls(urls[0], lambda_api, entrance, answers, urls[1], address)
+        hosts = None if own is None else Hosts(own, lambda_api, entrance, answers, address)
         routes = Routes(
-            *(lambda_api, control_api, aws_api, address, entrance, answers, served),
+            *(lambda_api, control_api, aws_api, address, entrance, answers, hosts),
             *(certificate, lists, download),
         )
         self._runner = web.AppRunner(

@@ -45,7 +45,7 @@ _HOT_TARGET = re.compile(
     re.escape(_PREFIX) + rb"[A-Za-z0-9:._$%~-]+" + _SUFFIX + rb"(\?[A-Za-z0-9=&._$%~-]*)?"
 )
 # In the names of hosts that are functions' own, where this path too is theirs.
-_OWN_HOST = b".lambda-url."
+_OWN_HOST = re.compile(rb"\.(lambda-url|execute-api)\.", re.IGNORECASE)
 # Headers that make more of a request than a head and a body.
 _SPECIAL = (b"transfer-encoding", b"expect", b"upgrade", b"sec-websocket-key1")
 _HEAD_END = b"\r\n\r\n"
@@ -269,7 +269,8 @@ class FastLane(asyncio.Protocol):
         length = fields.get(b"content-length", b"")
         # Which headers may be there twice, and what is wrong with some, is the other lane's to say.
         plain = (
-            _OWN_HOST not in fields.get(b"host", _OWN_HOST).lower()
+            b"host" in fields
+            and _OWN_HOST.search(fields[b"host"]) is None
             and len(fields) == len(self._headers)
             and fields.keys().isdisjoint(_SPECIAL)
         )

@@ -11,13 +11,12 @@ nothing piles up in between.
 from __future__ import annotations
 
 import re
-import time
 
 from aiohttp import web
 
 from microfaas.control.urls import Found, Urls
 from microfaas.errors import AccessRefused, FunctionNotFound
-from microfaas.gateway import faults, inbound, lambda_api
+from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import peer_of
@@ -26,7 +25,6 @@ from microfaas.gateway.entrance import Entrance, signable
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.outbound import Outbound, lines
 from microfaas.gateway.reply import JSON, Reply
-from microfaas.invoke import new_request_id
 from microfaas.model import Address, Invocation
 from microfaas.payloads import http_v2
 from microfaas.payloads.http_request import Occasion
@@ -73,15 +71,12 @@ class FunctionUrls:
         self, request: web.Request, url_id: str, *, prefix: int = 0
     ) -> web.StreamResponse:
         """Answer a request to a URL; `prefix` segments of its path are not the function's."""
-        request_id = new_request_id()
+        occasion = inbound.occasion(request)
+        request_id = occasion.request_id
         found = self._urls.by_id(url_id)
         if found is None:
             return self._answers.whole(_denied("null", request_id))
         cors = None if found.url.cors is None else Cors(found.url.cors)
-        trace_id = lambda_api.plain(request.headers.get("X-Amzn-Trace-Id", ""))
-        occasion = Occasion(
-            request_id, trace_id or lambda_api.new_trace_id(request_id), int(time.time() * 1000)
-        )
         if cors is not None and _is_preflight(request):
             return self._answers.whole(_preflight(cors, request, request_id))
         streams = found.url.mode == "RESPONSE_STREAM"
@@ -128,14 +123,7 @@ class FunctionUrls:
         key = await self._prove(request)
         self._guard.permit(key, "invoke", "InvokeFunctionUrl", found.function)
         account_id = self._address.account_id
-        iam = {
-            "accessKey": key.id,
-            "accountId": account_id,
-            "callerId": key.id,
-            "userArn": f"arn:aws:iam::{account_id}:user/{key.id}",
-            "userId": key.id,
-        }
-        return Api(found.url.id, domain, account_id, iam)
+        return Api(found.url.id, domain, account_id, inbound.iam(key, account_id))
 
     async def _prove(self, request: web.Request) -> Key:
         """Who has signed the request. Raises AccessRefused and more."""

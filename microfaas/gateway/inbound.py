@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from microfaas.gateway import lambda_api
 from microfaas.gateway.connections import peer_of
-from microfaas.payloads.http_request import HttpRequest
+from microfaas.invoke import new_request_id
+from microfaas.payloads.http_request import HttpRequest, Occasion
+from microfaas.store.keys import Key
 
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 def read(request: web.Request, body: bytes, prefix: int = 0) -> HttpRequest:
     """The request, without the first `prefix` segments of its path."""
-    path, _, query = _target(request).partition("?")
-    if prefix:
-        path = "/" + "/".join(path.split("/")[prefix + 1 :])
     return HttpRequest(
         method=request.method,
-        path=path or "/",
-        query=query,
+        path=path(request, prefix),
+        query=_target(request).partition("?")[2],
         headers=[(_text(name), _text(value)) for name, value in request.raw_headers],
         body=body,
         source_ip=peer_of(request.transport).host,
@@ -31,6 +32,31 @@ def read(request: web.Request, body: bytes, prefix: int = 0) -> HttpRequest:
         protocol=f"HTTP/{request.version.major}.{request.version.minor}",
         tls=_tls(request),
     )
+
+
+def path(request: web.Request, prefix: int = 0) -> str:
+    """The path, still encoded, without its first `prefix` segments."""
+    whole = _target(request).partition("?")[0]
+    return "/" + "/".join(whole.split("/")[prefix + 1 :])
+
+
+def occasion(request: web.Request) -> Occasion:
+    """A request that came just now."""
+    request_id = new_request_id()
+    trace_id = lambda_api.plain(request.headers.get("X-Amzn-Trace-Id", ""))
+    trace_id = trace_id or lambda_api.new_trace_id(request_id)
+    return Occasion(request_id, trace_id, int(time.time() * 1000))
+
+
+def iam(key: Key, account_id: str) -> dict[str, str]:
+    """Who has shown a key, as events tell of it."""
+    return {
+        "accessKey": key.id,
+        "accountId": account_id,
+        "callerId": key.id,
+        "userArn": f"arn:aws:iam::{account_id}:user/{key.id}",
+        "userId": key.id,
+    }
 
 
 def host(request: web.Request) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from microfaas.payloads import http_answer
 from microfaas.payloads.http_answer import Answer, Malformed, Opening
 from microfaas.payloads.http_request import Occasion
 
-_FAILED = Answer(502, (("Content-Type", "application/json"),), b"Internal Server Error")
+_BAD_GATEWAY = Answer(502, (("Content-Type", "application/json"),), b"Internal Server Error")
 _BYTES = (("Content-Type", "application/octet-stream"),)
 
 _log = logging.getLogger("microfaas.gateway")
@@ -33,14 +33,22 @@ class Outbound:
         *,
         cors: Cors | None = None,
         streams: bool = False,
+        read: Callable[[bytes], Answer] = http_answer.of_result,
+        failed: Answer = _BAD_GATEWAY,
     ) -> None:
-        """`streams`: pieces are passed on as they come, and not gathered."""
+        """`streams`: pieces are passed on as they come, and not gathered.
+
+        `read` says what a whole result means, or raises Malformed; `failed` is the answer to what
+        the function does wrong.
+        """
         self._request = request
         self._answers = answers
         self._occasion = occasion
         self._function = function
         self._cors = cors
         self._streams = streams
+        self._read = read
+        self._wrong = failed
         self._opening = Opening()
         # What a streamed result says at its beginning; gathered pieces, and their bytes.
         self._answer: Answer | None = None
@@ -101,7 +109,7 @@ class Outbound:
 
     def _whole(self, outcome: Outcome) -> Answer:
         if not outcome.ok:
-            return _FAILED
+            return self._wrong
         if self._streamed:
             if self._answer is not None and not self._fault:
                 return self._answer._replace(body=b"".join(self._pieces))
@@ -109,14 +117,14 @@ class Outbound:
         if self._streams:
             return Answer(200, _BYTES, outcome.payload)
         try:
-            return http_answer.of_result(outcome.payload)
+            return self._read(outcome.payload)
         except Malformed as error:
             return self._failed(str(error))
 
     def _failed(self, why: str) -> Answer:
         request_id = self._occasion.request_id
         _log.warning("%s: cannot send the response to %s: %s", self._function, request_id, why)
-        return _FAILED
+        return self._wrong
 
     def _reply(self, answer: Answer) -> Reply:
         occasion = self._occasion

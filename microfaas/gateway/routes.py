@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from microfaas.errors import AccessRefused, InvalidRequest
-from microfaas.gateway import faults, function_urls, inbound
+from microfaas.gateway import faults
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.aws.api import AwsApi
 from microfaas.gateway.aws.requests import Request
@@ -18,7 +18,7 @@ from microfaas.gateway.aws.service import Caller
 from microfaas.gateway.connections import peer_of
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.entrance import Entrance, Visit
-from microfaas.gateway.function_urls import FunctionUrls
+from microfaas.gateway.hosts import Handler, Hosts
 from microfaas.gateway.invocations_api import Asked, Operation
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared, Write
 from microfaas.gateway.reply import Reply
@@ -28,10 +28,6 @@ from microfaas.scopes import Action
 
 # A package's bytes for its hash, and for the time and the signature of a link; None for a bad link.
 Download = Callable[[str, str, str], bytes | None]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-# The segments of a path that name a function URL: /_microfaas/urls/ID.
-URL_PREFIX = 3
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -47,12 +43,12 @@ class Routes:
         address: Address,
         entrance: Entrance,
         answers: Answers,
-        urls: FunctionUrls | None,
+        hosts: Hosts | None,
         certificate: Callable[[str], bytes | None],
         lists: Mapping[str, Callable[[str], Reply]],
         download: Download,
     ) -> None:
-        """Without `urls` no function has one; `certificate` and `lists` are the Gateway's."""
+        """Without `hosts` none is a function's; `certificate` and `lists` are the Gateway's."""
         self._lambda_api = lambda_api
         self._control_api = control_api
         self._aws_api = aws_api
@@ -62,11 +58,16 @@ class Routes:
         self._lists = lists
         self._download = download
         self._answers = answers
-        self._urls = urls
+        self._hosts = hosts
 
     def app(self) -> web.Application:
         app = web.Application(
-            client_max_size=EVENT_BYTES_MAX, middlewares=[self._errors, self._hosted, self._hidden]
+            client_max_size=EVENT_BYTES_MAX,
+            middlewares=[
+                self._errors,
+                *([] if self._hosts is None else [self._hosts.by_host]),
+                self._hidden,
+            ],
         )
         invoke = "/2015-03-31/functions/{name}/invocations"
         invoke_async = "/2014-11-13/functions/{name}/invoke-async"
@@ -91,8 +92,8 @@ class Routes:
                 app.router.add_post(path, self._aws)
             for prefix in self._aws_api.prefixes:
                 app.router.add_route("*", f"/{prefix}{{rest:(/.*)?}}", self._aws)
-        if self._urls is not None:
-            app.router.add_route("*", "/_microfaas/urls/{id}{rest:(/.*)?}", self._url)
+        if self._hosts is not None:
+            self._hosts.add_routes(app)
         app.on_response_prepare.append(_drop_server_header)
         return app
 
@@ -205,20 +206,6 @@ class Routes:
         if not _HOST.fullmatch(host):
             return self._address.endpoint_url
         return f"{request.scheme}://{host}"
-
-    # Function URLs
-
-    async def _url(self, request: web.Request) -> web.StreamResponse:
-        assert self._urls is not None
-        return await self._urls.serve(request, request.match_info["id"], prefix=URL_PREFIX)
-
-    @web.middleware
-    async def _hosted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A host that is a function URL's has no other paths than the function's."""
-        url_id = function_urls.id_in(inbound.host(request))
-        if url_id is None or self._urls is None:
-            return await handler(request)
-        return await self._urls.serve(request, url_id)
 
     # What goes wrong
 

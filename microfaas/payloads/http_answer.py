@@ -68,8 +68,25 @@ def of_result(payload: bytes) -> Answer:
     if first == b'"':
         return Answer(200, (_JSON,), msgspec.json.decode(payload, type=str).encode())
     if first == b"{" and "statusCode" in msgspec.json.decode(payload, type=dict[str, msgspec.Raw]):
-        return _structured(payload)
+        return of_response(payload)
     return Answer(200, (_JSON,), msgspec.json.format(payload, indent=-1))
+
+
+def of_response(payload: bytes) -> Answer:
+    """The response that an object with a `statusCode` is. Raises Malformed for anything else."""
+    response = _decode(payload)
+    text = response.body
+    if text is None:
+        text = ""
+    elif not isinstance(text, str):
+        raise Malformed("its body is no text")
+    body = text.encode()
+    if response.isBase64Encoded:
+        try:
+            body = base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise Malformed(f"its body is no base64: {error}") from None
+    return Answer(_status(response.statusCode), _headers(response, _JSON[1]), body)
 
 
 class Opening:
@@ -99,22 +116,6 @@ class Opening:
         response = _decode(bytes(self._held[:end]))
         body = bytes(self._held[end + len(DELIMITER) :])
         return Answer(_status(response.statusCode or 200), _headers(response, _BYTES), body)
-
-
-def _structured(payload: bytes) -> Answer:
-    response = _decode(payload)
-    text = response.body
-    if text is None:
-        text = ""
-    elif not isinstance(text, str):
-        raise Malformed("its body is no text")
-    body = text.encode()
-    if response.isBase64Encoded:
-        try:
-            body = base64.b64decode(body, validate=True)
-        except binascii.Error as error:
-            raise Malformed(f"its body is no base64: {error}") from None
-    return Answer(_status(response.statusCode), _headers(response, _JSON[1]), body)
 
 
 def _decode(data: bytes) -> _Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from microfaas.config import Trigger
+from microfaas.control.http_routes import HttpRoutes
 from microfaas.dispatch.destinations import Destinations
 from microfaas.errors import FunctionNotFound
 from microfaas.invoke import Invoker
@@ -42,6 +43,7 @@ class Surroundings:
     invoker: Invoker
     ledger: Ledger
     watcher: Watcher
+    routes: HttpRoutes
     # Where sources elsewhere are, and how they are called.
     endpoints: Endpoints
     calls: Calls

@@ -11,16 +11,18 @@ from types import MappingProxyType
 import msgspec
 
 from microfaas.config import Trigger
+from microfaas.config.http import HttpSettings
 from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.schedules import EventSettings, ScheduleSettings
 from microfaas.config.streams import StreamSettings
-from microfaas.triggers import bucket, event, queue, schedule, stream, topic
+from microfaas.triggers import bucket, event, http, queue, schedule, stream, topic
 from microfaas.triggers.kind import Surroundings, TriggerKind
 
 KINDS: Mapping[str, TriggerKind] = MappingProxyType(
     {
         "bucket": TriggerKind(bucket.BucketSettings, bucket.run),
         "event": TriggerKind(EventSettings, event.run),
+        "http": TriggerKind(HttpSettings, http.run),
         "queue": TriggerKind(QueueSettings, queue.run),
         "schedule": TriggerKind(ScheduleSettings, schedule.run),
         "stream": TriggerKind(StreamSettings, stream.run),

@@ -17,11 +17,13 @@ from lane_world import Functions as Fakes
 
 from microfaas import scopes
 from microfaas.audit import Audit
+from microfaas.control.http_routes import HttpRoutes
 from microfaas.control.records import Policy
 from microfaas.control.registry import Registry, key
 from microfaas.control.urls import Urls
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
+from microfaas.gateway.hosts import Own
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.model import Address, Function, Invocation, Limits, Outcome, Status, Version
 from microfaas.pool.instance import OnChunk
@@ -78,6 +80,7 @@ class World:
     db: Database
     urls: Urls
     registry: Registry
+    routes: HttpRoutes
     served: Functions
     invoker: Streamer
     lane: Lane
@@ -169,19 +172,20 @@ async def listening(directory: Path, *, keys: bool) -> AsyncIterator[World]:
     served = Functions()
     registry = Registry(Resources(db), served, ADDRESS)
     registry.open()
-    urls, invoker = Urls(registry), Streamer({"any": returns("unused")})
+    urls, routes = Urls(registry), HttpRoutes()
+    invoker = Streamer({"any": returns("unused")})
     guard = Guard(KeyRing(db, MACHINE_KEY, served), Audit(str(directory)), ADDRESS)
     gateway = Gateway(
         *(LambdaApi(invoker, Submitted().submit, ADDRESS), Health(), ADDRESS),
         drain_s_max=PATIENCE_S,
         guard=guard if keys else None,
-        urls=(urls, guard),
+        own=Own(urls, guard, routes, "/http"),
     )
     with bind("127.0.0.1", 0) as listener:
         await gateway.listen(listener)
         port = listener.getsockname()[1]
         lane = Lane(port, Fakes(), invoker, Submitted(), gateway, guard)
-        world = World(db, urls, registry, served, invoker, lane)
+        world = World(db, urls, registry, routes, served, invoker, lane)
         await add_key(world, "invoke:signed")
         guard.refresh()
         yield world

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from microfaas.control.records import Url
 from microfaas.control.registry import key
 from microfaas.control.urls import Urls
-from microfaas.errors import ServiceError
 from microfaas.gateway.aws import lambda_names, times
 from microfaas.gateway.aws.paging import page
 from microfaas.gateway.aws.service import Call, Caller, Params
 from microfaas.model import Address
-
-_QUALIFIER_PATTERN = r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"
-_QUALIFIER = re.compile(_QUALIFIER_PATTERN)
 
 
 class LambdaUrls:
@@ -69,16 +64,8 @@ class LambdaUrls:
         return {"FunctionUrlConfigs": told, "NextMarker": more}
 
     def _which(self, params: Params) -> tuple[str, str]:
-        """The function and its alias. Raises InvalidRequest, ServiceError."""
-        name, qualifier = lambda_names.which(params, self._address)
-        if qualifier and not _QUALIFIER.fullmatch(qualifier):
-            raise ServiceError(
-                "ValidationException",
-                f"1 validation error detected: Value '{qualifier}' at 'qualifier' failed to "
-                "satisfy constraint: Member must satisfy regular expression pattern: "
-                f"{_QUALIFIER_PATTERN}",
-            )
-        return name, qualifier
+        """The function and its alias, which by the model is no version and not $LATEST."""
+        return lambda_names.which(params, self._address)
 
     def _whole(self, name: str, qualifier: str, url: Url) -> Params:
         return self._told(name, qualifier, url) | _changed(url) | {"InvokeMode": url.mode}

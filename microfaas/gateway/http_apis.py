@@ -1,0 +1,110 @@
+"""Functions' routes: requests as API Gateway would hand them on, and the responses.
+
+A request comes to the host `NAME.execute-api.REGION.ANYTHING`, or to any host below the path that
+is the gateway's prefix for routes. Who may call is whoever may invoke the function, where keys are
+asked for, and everybody where the trigger says so.
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+
+from aiohttp import web
+
+from microfaas.control.http_routes import HttpRoutes, Match
+from microfaas.errors import FunctionNotFound
+from microfaas.gateway import faults, inbound
+from microfaas.gateway.answers import Answers
+from microfaas.gateway.entrance import Entrance
+from microfaas.gateway.lambda_api import LambdaApi
+from microfaas.gateway.outbound import Outbound
+from microfaas.gateway.reply import JSON, Reply
+from microfaas.model import Address, Invocation
+from microfaas.payloads import http_answer, http_v1, http_v2
+from microfaas.payloads.http_answer import Answer
+from microfaas.payloads.http_request import HttpRequest, Occasion
+from microfaas.payloads.http_v2 import Api
+from microfaas.store.keys import Key
+
+_HOST = re.compile(r"([a-z0-9-]+)\.execute-api\.[a-z0-9-]+\..+", re.IGNORECASE)
+_JSON = (("Content-Type", "application/json"),)
+_FAILED = Answer(500, _JSON, b'{"message":"Internal Server Error"}')
+_EVENTS = MappingProxyType({"1.0": http_v1.event, "2.0": http_v2.event})
+_RESULTS = MappingProxyType({"1.0": http_answer.of_response, "2.0": http_answer.of_result})
+
+
+def api_in(host: str) -> str | None:
+    """The name of the API that a Host header names; None when it names none."""
+    match = _HOST.fullmatch(host)
+    return None if match is None else match[1].lower()
+
+
+class HttpApis:
+    """Serves all routes; they are one API, whatever name it is called by."""
+
+    def __init__(
+        self,
+        routes: HttpRoutes,
+        prefix: str,
+        api: LambdaApi,
+        entrance: Entrance,
+        answers: Answers,
+        address: Address,
+    ) -> None:
+        self.prefix = prefix
+        self._routes = routes
+        self._api = api
+        self._entrance = entrance
+        self._answers = answers
+        self._address = address
+
+    async def serve(self, request: web.Request, name: str = "") -> web.StreamResponse:
+        """Answer a request to an API by its name; without one it is below the prefix."""
+        behind = 0 if name else self.prefix.count("/")
+        match = self._routes.find(request.method, inbound.path(request, behind))
+        key = None
+        if match is None or not match.served.public:
+            key = await self._entrance.identify(request)
+        if match is None:
+            return self._answers.whole(Reply(404, JSON, b'{"message":"Not Found"}'))
+        if key is not None and self._entrance.guard is not None:
+            self._entrance.guard.permit(key, "invoke", "InvokeFunction", match.served.function)
+        occasion = inbound.occasion(request)
+        outbound = Outbound(
+            *(request, self._answers, occasion, match.served.function),
+            read=_RESULTS[match.served.payload],
+            failed=_FAILED,
+        )
+        try:
+            asked = inbound.read(request, await self._entrance.body(request), behind)
+            invocation = self._invocation(match, asked, self._named(request, name, key), occasion)
+            return await outbound.end(await self._api.run(invocation, outbound.take))
+        except FunctionNotFound:
+            return outbound.refuse(Reply(404, JSON, b'{"message":"Not Found"}'))
+        except ConnectionError:
+            raise  # nobody is there any more
+        except Exception as error:
+            return outbound.refuse(faults.fault(error, occasion.request_id, self._address))
+
+    def _named(self, request: web.Request, name: str, key: Key | None) -> Api:
+        account_id = self._address.account_id
+        iam = None if key is None else inbound.iam(key, account_id)
+        return Api(name or self.prefix.strip("/"), inbound.host(request), account_id, iam)
+
+    def _invocation(
+        self, match: Match, asked: HttpRequest, api: Api, occasion: Occasion
+    ) -> Invocation:
+        served = match.served
+        if api.iam is not None:
+            # A key is for the gateway; with a bearer's token the function could call as its caller.
+            kept = [pair for pair in asked.headers if pair[0].lower() != "authorization"]
+            asked = asked._replace(headers=kept)
+        api = api._replace(route=served.route.key, path_parameters=match.parameters)
+        return Invocation(
+            request_id=occasion.request_id,
+            function=served.function,
+            event=_EVENTS[served.payload](asked, api, occasion),
+            qualifier=served.qualifier,
+            trace_id=occasion.trace_id,
+        )
