@@ -94,8 +94,8 @@ def _deploy(source: Source, chosen: tuple[str, ...], alias: str | None, changes:
 
 
 def _name(source: Source, function: str, alias: str | None, changes: Changes) -> None:
-    """Versions, aliases and URLs of a function: those of the template, and the one that is told."""
-    from microfaas.cli.deployment import aliases
+    """What a template has of a function beside it, and the alias that is told."""
+    from microfaas.cli.deployment import aliases, mappings
 
     stack = source.stack
     names = [each.name for each in stack.aliases if each.function == function] if stack else []
@@ -105,6 +105,9 @@ def _name(source: Source, function: str, alias: str | None, changes: Changes) ->
         aliases.point(changes, function, name, version)
     if stack is None:
         return
+    for mapping in stack.mappings:
+        if mapping.function == function:
+            mappings.read(changes, mapping)
     for url in stack.urls:
         if url.function == function:
             aliases.open_url(changes, url)

@@ -36,8 +36,6 @@ def serving(path: str, given: Mapping[str, str], listen: str | None, data: str |
         made = config.load(path, kinds.settings(), listen=listen, data=data)
         return Source(made, {}, None)
     loaded = _template(path, given, listen=listen, data=data)
-    if loaded.stack is not None:
-        loaded.stack.make_buckets()
     runtimes = Runtimes()
     # A template names the version that AWS has; whichever is here will do.
     functions = [
@@ -63,6 +61,7 @@ def passed_over(source: Source) -> Iterator[str]:
     if source.stack is None:
         return
     told = [f"the alias {alias.name} of {alias.function}" for alias in source.stack.aliases]
+    told += [f"what {each.function} reads elsewhere" for each in source.stack.mappings]
     told += [f"the URL of {url.function}" for url in source.stack.urls]
     for what in told:
         yield f"passed over: {what}; microfaas deploy makes it"
@@ -82,7 +81,9 @@ def _template(
         path, given, _address(settings, gateway, listen), aliases=gateway is not None
     )
     made.write_code()
-    table = made.table(settings)
+    if gateway is None:
+        made.make_buckets()
+    table = made.served(settings) if gateway is None else made.table(settings)
     checked = config.parse(table, path, kinds.settings(), listen=listen, data=data)
     return Source(checked, table, made)
 

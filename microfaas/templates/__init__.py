@@ -20,6 +20,7 @@ from microfaas.templates import (
     happenings,
     messaging,
     parameters,
+    routes,
     sam,
     support,
 )
@@ -51,8 +52,8 @@ _MAPPERS: Mapping[str, Mapper] = MappingProxyType(
         "AWS::Events::Rule": happenings.rule,
         "AWS::Scheduler::Schedule": happenings.schedule,
         "AWS::S3::Bucket": happenings.bucket,
-        "AWS::ApiGateway::RestApi": happenings.api,
-        "AWS::ApiGatewayV2::Api": happenings.http_api,
+        "AWS::ApiGateway::RestApi": routes.api,
+        "AWS::ApiGatewayV2::Api": routes.http_api,
     }
 )
 
@@ -76,7 +77,7 @@ def load(source: str, given: Mapping[str, str], address: Address, *, aliases: bo
     support.check(read, translated, problems)
     stack = Stack(root=os.path.dirname(os.path.abspath(source)))
     resources = _resources(read, translated, address, problems, aliases=aliases)
-    scene = Scene(read, stack, problems)
+    scene = Scene(read, stack, address, problems)
     for kind, mapper in _MAPPERS.items():
         for resource in resources.get(kind, ()):
             mapper(scene, resource)

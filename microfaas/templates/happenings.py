@@ -1,8 +1,8 @@
-"""What fires functions besides messages: schedules, rules, files and HTTP requests."""
+"""What fires functions besides messages and requests: schedules, rules and files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from microfaas.templates.mapping import (
@@ -13,12 +13,9 @@ from microfaas.templates.mapping import (
     number,
     service_of,
 )
+from microfaas.templates.references import function_of
 from microfaas.templates.stack import bucket_path
 
-_INTEGRATION = "x-amazon-apigateway-integration"
-_ANY_METHOD = "x-amazon-apigateway-any-method"
-_DEFAULT_ROUTE = "$default"
-_METHODS = frozenset(("get", "put", "post", "delete", "options", "head", "patch", _ANY_METHOD))
 _WHOLE = "is not had here: the function gets the whole event"
 _FILE_EVENTS = {"s3:ObjectCreated:": "created", "s3:ObjectRemoved:": "removed"}
 
@@ -84,19 +81,9 @@ def bucket(scene: Scene, resource: Resource) -> None:
             scene.fault(resource, f"{event} does not happen to files; they are created and removed")
         elif function is not None:
             _watch(function, resource.name, kind, dict(_key_rules(row)))
-
-
-def api(scene: Scene, resource: Resource) -> None:
-    """AWS::ApiGateway::RestApi: routes with the first payload format."""
-    _routes(scene, resource, lambda _: "1.0")
-
-
-def http_api(scene: Scene, resource: Resource) -> None:
-    """AWS::ApiGatewayV2::Api: routes with the format that each names."""
-    if resource.properties.get("ProtocolType", "HTTP") != "HTTP":
-        scene.fault(resource, "there are no WebSockets here; use an HTTP API")
-        return
-    _routes(scene, resource, lambda integration: integration.get("payloadFormatVersion", "2.0"))
+            name, _ = function_of(str(row["Function"]))
+            shown = {f"BUCKET_{resource.id.upper()}": {"path": bucket_path(resource.name)}}
+            scene.stack.mounts.setdefault(name, {}).update(shown)
 
 
 def _watch(function: dict[str, Any], bucket: str, kind: str, rules: Mapping[str, str]) -> None:
@@ -114,34 +101,6 @@ def _key_rules(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     key = (row.get("Filter") or {}).get("S3Key") or {}
     for rule in key.get("Rules") or []:
         yield str(rule.get("Name", "")).lower(), str(rule.get("Value", ""))
-
-
-def _routes(scene: Scene, resource: Resource, payload: Callable[[Mapping[str, Any]], str]) -> None:
-    body = resource.properties.get("Body")
-    if not isinstance(body, Mapping):
-        scene.fault(resource, "its routes must stand in its Body, or in the functions' events")
-        return
-    for path, methods in (body.get("paths") or {}).items():
-        for method, operation in (methods or {}).items():
-            if method not in _METHODS or not isinstance(operation, Mapping):
-                continue
-            integration = operation.get(_INTEGRATION) or {}
-            if integration.get("type") == "mock":
-                # What SAM makes of an API's Cors.
-                continue
-            route = _route(path, method)
-            if operation.get("security"):
-                scene.fault(resource, f"{route} asks for an authorizer, which is not had here")
-                continue
-            found = Resource(resource.id, resource.name, integration)
-            table = {"type": "http", "route": route, "payload": payload(integration)}
-            scene.trigger(found, "uri", table)
-
-
-def _route(path: str, method: str) -> str:
-    if path in (_DEFAULT_ROUTE, f"/{_DEFAULT_ROUTE}"):
-        return _DEFAULT_ROUTE
-    return f"{'ANY' if method == _ANY_METHOD else method.upper()} {path}"
 
 
 def _input(target: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from microfaas.errors import Problem
+from microfaas.model import Address
 from microfaas.templates.document import Document
 from microfaas.templates.references import function_of
 from microfaas.templates.stack import Stack
@@ -26,9 +27,12 @@ class Resource(NamedTuple):
 class Scene:
     """A template on its way to a stack."""
 
-    def __init__(self, document: Document, stack: Stack, problems: list[Problem]) -> None:
+    def __init__(
+        self, document: Document, stack: Stack, address: Address, problems: list[Problem]
+    ) -> None:
         self.document = document
         self.stack = stack
+        self.address = address
         self.problems = problems
 
     def fault(self, resource: Resource, what: str) -> None:
@@ -63,6 +67,10 @@ class Scene:
             self.fault(resource, what)
             return None
         return f"{kind}:{function_of(arn)[0] if kind == 'function' else last_name(arn)}"
+
+    def is_elsewhere(self, arn: str) -> bool:
+        """Whether an ARN is of another region or account than what is here."""
+        return arn.split(":")[3:5] != [self.address.region, self.address.account_id]
 
 
 def add_trigger(function: dict[str, Any], table: Mapping[str, Any]) -> None:

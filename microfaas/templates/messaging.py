@@ -16,6 +16,8 @@ from microfaas.templates.mapping import (
     service_of,
     without_none,
 )
+from microfaas.templates.references import function_of
+from microfaas.templates.stack import SourceMapping
 
 _QUEUE_NUMBERS = {
     "visibility_timeout_s": "VisibilityTimeout",
@@ -25,6 +27,7 @@ _QUEUE_NUMBERS = {
     "message_bytes_max": "MaximumMessageSize",
 }
 _HOUR_S = 3600
+_READABLE = frozenset(("sqs", "kinesis", "dynamodb"))
 
 
 def queue(scene: Scene, resource: Resource) -> None:
@@ -77,6 +80,10 @@ def source_mapping(scene: Scene, resource: Resource) -> None:
     if flag(given.get("Enabled", True)) is False:
         return
     service = service_of(arn)
+    if service in _READABLE and (service == "dynamodb" or scene.is_elsewhere(arn)):
+        if scene.function(resource, "FunctionName") is not None:
+            scene.stack.mappings.append(_elsewhere(given))
+        return
     filters = (given.get("FilterCriteria") or {}).get("Filters") or []
     shared = {
         "batch_size": number(given.get("BatchSize")),
@@ -94,7 +101,13 @@ def source_mapping(scene: Scene, resource: Resource) -> None:
         scene.trigger(resource, "FunctionName", {**_stream(scene, resource, arn), **shared})
     else:
         what = f"reads {arn or 'what is no queue and no stream'}; here functions read queues "
-        scene.fault(resource, f"{what}(SQS) and streams (Kinesis)")
+        scene.fault(resource, f"{what}(SQS), streams (Kinesis), and tables' streams elsewhere")
+
+
+def _elsewhere(given: Mapping[str, Any]) -> SourceMapping:
+    name, qualifier = function_of(str(given["FunctionName"]))
+    whole = f"{name}:{qualifier}" if qualifier else name
+    return SourceMapping(name, {**given, "FunctionName": whole})
 
 
 def _stream(scene: Scene, resource: Resource, arn: str) -> dict[str, Any]:

@@ -36,6 +36,14 @@ class Permission(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
 
 
+class SourceMapping(msgspec.Struct, frozen=True):
+    """A function that reads a queue, stream or table elsewhere: CreateEventSourceMapping's
+    parameters."""
+
+    function: str
+    settings: dict[str, Any]
+
+
 class Inline(msgspec.Struct, frozen=True):
     """Code that stands in the template, and the file it becomes."""
 
@@ -47,7 +55,7 @@ class Stack(msgspec.Struct, kw_only=True):
     """A template, resolved. Paths are relative to `root`, the template's folder.
 
     `settings` has by function what only the API has keys for, `layers` the folders of layers by
-    name.
+    name, `mounts` by function the buckets that it is to see where the template is served.
     """
 
     root: str
@@ -56,9 +64,11 @@ class Stack(msgspec.Struct, kw_only=True):
     topics: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     streams: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     buckets: list[str] = msgspec.field(default_factory=list)
+    mounts: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     layers: dict[str, str] = msgspec.field(default_factory=dict)
     aliases: list[Alias] = msgspec.field(default_factory=list)
     urls: list[FunctionUrl] = msgspec.field(default_factory=list)
+    mappings: list[SourceMapping] = msgspec.field(default_factory=list)
     permissions: list[Permission] = msgspec.field(default_factory=list)
     inline: list[Inline] = msgspec.field(default_factory=list)
     settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
@@ -72,6 +82,14 @@ class Stack(msgspec.Struct, kw_only=True):
             "topics": self.topics,
             "streams": self.streams,
         }
+
+    def served(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """As `table`, with the buckets' folders for the functions that hear of their files."""
+        table = self.table(settings)
+        seeing = {
+            name: {**table["functions"][name], "mounts": m} for name, m in self.mounts.items()
+        }
+        return {**table, "functions": {**table["functions"], **seeing}}
 
     def make_buckets(self) -> None:
         """Make the folders of its buckets."""

@@ -58,6 +58,7 @@ EVENTS = frozenset(
     (
         "Api",
         "CloudWatchEvent",
+        "DynamoDB",
         "EventBridgeRule",
         "HttpApi",
         "Kinesis",
@@ -72,6 +73,7 @@ _NO_TABLES = "microfaas has no tables; name a table of AWS's by its name in a pa
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "AWS::DynamoDB::": _NO_TABLES,
+        "DynamoDB": "microfaas has no tables; name the stream of one of AWS's by its ARN",
         "AWS::Serverless::SimpleTable": _NO_TABLES,
         "AWS::Serverless::Application": "microfaas has no nested applications; "
         "run that one's own template",
@@ -84,8 +86,6 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "AWS::EC2::": "microfaas has no networks of AWS's; see the function's key network",
         "AWS::ApiGateway": "routes come from the API's Body, or from the functions' events Api "
         "and HttpApi; write it so",
-        "DynamoDB": "microfaas has no tables, and reads none of AWS's streams; "
-        "send the changes to a queue or a stream",
         "Cognito": "microfaas has no user pools",
         "MQ": "microfaas reads no broker; forward its messages to a queue",
         "MSK": "microfaas reads no broker; forward its records to a stream",
@@ -110,10 +110,15 @@ def check(document: Document, resources: Mapping[str, Any], problems: list[Probl
 def _events(document: Document, logical_id: str, row: Mapping[str, Any]) -> Iterator[Problem]:
     for name, event in (row.get("Properties", {}).get("Events") or {}).items():
         kind = event.get("Type", "") if isinstance(event, Mapping) else ""
-        if kind not in EVENTS:
+        if kind not in EVENTS or (kind == "DynamoDB" and not _names_a_stream(event)):
             place = document.place_of(logical_id, "Properties", "Events", name)
             what = f"event {kind} ({logical_id}.{name}): {_reason(kind)}"
             yield Problem(place, what)
+
+
+def _names_a_stream(event: Mapping[str, Any]) -> bool:
+    """Whether it is the stream of a table elsewhere, and none of the template's own."""
+    return isinstance((event.get("Properties") or {}).get("Stream"), str)
 
 
 def _reason(kind: str) -> str:

@@ -47,7 +47,7 @@ def script() -> Iterator[Script]:
             self.end_headers()
             self.wfile.write(script.body)
 
-        do_GET = do_DELETE = do_POST
+        do_GET = do_PUT = do_DELETE = do_POST
 
         def log_message(self, format: str, *args: object) -> None: ...
 
@@ -158,6 +158,43 @@ def test_asks_about_events(script: Script) -> None:
         assert ask() == {"a": 1}
         assert script.line == line
     assert json.loads(script.payload) == {"all": True}
+
+
+def test_operations_that_a_path_names(script: Script) -> None:
+    script.body = b'{"Version": "3"}'
+    path = "/2015-03-31/functions/f/versions"
+    assert Client(script.url).rest("POST", path, {"Description": "x"}) == {"Version": "3"}
+    assert script.line == f"POST {path}"
+    assert script.asked["content-type"] == "application/json"
+    assert json.loads(script.payload) == {"Description": "x"}
+    script.status, script.body = 204, b""
+    assert Client(script.url).rest("DELETE", path) == {}
+    assert script.payload == b""
+
+
+def test_operations_that_a_form_asks_for(script: Script) -> None:
+    script.body = b"<R xmlns='urn:x'><TopicArn>arn</TopicArn></R>"
+    made = Client(script.url).form("CreateTopic", "2010-03-31", Name="a b")
+    assert [element.text for element in made] == ["arn"]
+    assert script.payload == b"Action=CreateTopic&Version=2010-03-31&Name=a+b"
+    script.status = 404
+    script.body = (
+        b"<E xmlns='urn:x'><Error><Code>NotFound</Code><Message>no t</Message></Error></E>"
+    )
+    with pytest.raises(ClientError, match=r"no t \(NotFound, HTTP status 404\)"):
+        Client(script.url).form("GetTopicAttributes", "2010-03-31", TopicArn="t")
+    script.status, script.body = 200, b"no XML"
+    with pytest.raises(AnswerLost, match="is it microfaas"):
+        Client(script.url).form("ListTopics", "2010-03-31")
+
+
+def test_triggers_of_a_function(script: Script) -> None:
+    tables = [{"type": "queue", "queue": "jobs"}]
+    script.body = json.dumps({"triggers": tables}).encode()
+    assert Client(script.url).triggers("f") == tables
+    Client(script.url).put_triggers("f", tables)
+    assert script.line == "PUT /_microfaas/v1/functions/f/triggers"
+    assert json.loads(script.payload) == tables
 
 
 def test_somebody_elses_answer_is_refused(script: Script) -> None:

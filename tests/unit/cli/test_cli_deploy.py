@@ -314,6 +314,36 @@ def test_a_template_brings_its_aliases_and_urls(
     assert shown[0]["what"] == "http://abc/"
 
 
+SOURCE = "arn:aws:sqs:eu-west-1:999999999999:jobs"
+READING = f"""\
+Resources:
+  Work:
+    Type: AWS::Lambda::Function
+    Properties: {{Runtime: python3.12, Handler: app.handler, Code: .}}
+  Reads:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {{FunctionName: !Ref Work, EventSourceArn: "{SOURCE}", BatchSize: 5}}
+"""
+
+
+def test_a_mapping_reads_what_is_elsewhere(gateway: Gateway, deploy: Callable[..., Result]) -> None:
+    Path("template.yaml").write_text(READING)
+    deploy("template.yaml")
+    *_, mapping = gateway.changes()
+    told = {"FunctionName": "Work", "EventSourceArn": SOURCE, "BatchSize": 5}
+    assert mapping == ("POST", "/2015-03-31/event-source-mappings", told)
+    [(_, path, _)] = [each for each in gateway.asked if "mappings?" in each[1]]
+    row = {"UUID": "u", "EventSourceArn": SOURCE, "BatchSize": 5, "State": "Enabled"}
+    gateway.answers[f"GET {path}"] = {"EventSourceMappings": [row]}
+    gateway.asked.clear()
+    deploy("template.yaml")
+    assert not any("mappings" in path for _, path, _ in gateway.changes())
+    row["BatchSize"] = 6
+    deploy("template.yaml")
+    changed = ("PUT", "/2015-03-31/event-source-mappings/u", {"BatchSize": 5})
+    assert gateway.changes()[-1] == changed
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [

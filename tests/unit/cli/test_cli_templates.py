@@ -47,6 +47,7 @@ def test_a_template_is_served_as_a_project() -> None:
     assert function.runtime == "python"
     assert [trigger.kind for trigger in served.config.triggers] == ["bucket"]
     assert Path("buckets/photos").is_dir()
+    assert [(each.name, each.write) for each in function.mounts] == [("BUCKET_PHOTOS", False)]
     assert Path(function.code, "index.py").exists()
     assert list(source.passed_over(served)) == [
         "passed over: the alias live of Work; microfaas deploy makes it",
@@ -71,6 +72,7 @@ def test_deploying_makes_no_buckets_here() -> None:
     assert function.environment["JOBS"] == "http://there:9000/123456789012/Jobs"
     assert function.runtime == "python3.999"
     assert not Path("buckets").exists()
+    assert function.mounts == ()
 
 
 def test_projects_have_no_parameters() -> None:

@@ -262,20 +262,25 @@ STREAM = "Stream: {Type: AWS::Kinesis::Stream, Properties: {ShardCount: 2}}\n"
             "HttpApi",
             "{Path: '/orders/{id}', Method: get}",
             "",
-            {"type": "http", "route": "GET /orders/{id}", "payload": "2.0"},
+            {"type": "http", "route": "GET /orders/{id}", "payload": "2.0", "public": True},
         ),
-        ("HttpApi", "{}", "", {"type": "http", "route": "$default", "payload": "2.0"}),
+        (
+            "HttpApi",
+            "{}",
+            "",
+            {"type": "http", "route": "$default", "payload": "2.0", "public": True},
+        ),
         (
             "HttpApi",
             "{Path: /a, Method: any, PayloadFormatVersion: '1.0'}",
             "",
-            {"type": "http", "route": "ANY /a", "payload": "1.0"},
+            {"type": "http", "route": "ANY /a", "payload": "1.0", "public": True},
         ),
         (
             "Api",
             "{Path: '/orders/{proxy+}', Method: post}",
             "",
-            {"type": "http", "route": "POST /orders/{proxy+}", "payload": "1.0"},
+            {"type": "http", "route": "POST /orders/{proxy+}", "payload": "1.0", "public": True},
         ),
     ],
 )
@@ -295,6 +300,37 @@ def test_preflight_answers_of_an_api_are_no_routes(load: Load) -> None:
     api = "Api: {Type: AWS::Serverless::Api, Properties: {StageName: v1, Cors: \"'*'\"}}\n"
     stack = load(with_event("Api", "{Path: /a, Method: get, RestApiId: !Ref Api}", api))
     assert [row["route"] for row in stack.functions["Orders"]["triggers"]] == ["GET /a"]
+
+
+def test_routes_that_ask_for_a_signature_ask_for_a_key(load: Load) -> None:
+    api = (
+        "Api: {Type: AWS::Serverless::HttpApi, Properties: {Auth: {EnableIamAuthorizer: true, "
+        "DefaultAuthorizer: AWS_IAM}}}\n"
+    )
+    stack = load(with_event("HttpApi", "{Path: /a, Method: get, ApiId: !Ref Api}", api))
+    [route] = stack.functions["Orders"]["triggers"]
+    assert route == {"type": "http", "route": "GET /a", "payload": "2.0"}
+
+
+TABLE = "arn:aws:dynamodb:eu-central-1:111122223333:table/T/stream/2026-01-01T00:00:00.000"
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "arn"),
+    [
+        ("DynamoDB", "Stream", TABLE),
+        ("Kinesis", "Stream", "arn:aws:kinesis:us-east-1:111122223333:stream/s"),
+        ("SQS", "Queue", "arn:aws:sqs:eu-central-1:999999999999:q"),
+    ],
+)
+def test_what_is_elsewhere_is_read_by_a_mapping(load: Load, kind: str, key: str, arn: str) -> None:
+    start = "" if kind == "SQS" else ", StartingPosition: LATEST"
+    stack = load(with_event(kind, f"{{{key}: '{arn}'{start}, BatchSize: 5}}"))
+    assert "triggers" not in stack.functions["Orders"]
+    [mapping] = stack.mappings
+    assert mapping.function == "Orders"
+    wanted = {"BatchSize": 5, "EventSourceArn": arn, "FunctionName": "Orders"}
+    assert {key: mapping.settings[key] for key in wanted} == wanted
 
 
 def test_queues_topics_and_streams(load: Load) -> None:
@@ -476,7 +512,16 @@ def plain(kind: str, properties: str) -> str:
                 "J, Authorizers: {J: {IdentitySource: $request.header.A, JwtConfiguration: "
                 "{issuer: x, audience: [y]}}}}}}\n",
             ),
-            "GET /a asks for an authorizer",
+            "GET /a asks for an authorizer or API key",
+        ),
+        (
+            with_event(
+                "Api",
+                "{Path: /a, Method: get, RestApiId: !Ref Api}",
+                "Api: {Type: AWS::Serverless::Api, Properties: {StageName: x, Auth: "
+                "{ResourcePolicy: {IpRangeWhitelist: [10.0.0.0]}}}}\n",
+            ),
+            "has a resource policy",
         ),
         (
             sam("A: {Type: AWS::Serverless::Function, Properties: {CodeUri: a}}\n"),
