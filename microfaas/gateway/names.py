@@ -43,6 +43,12 @@ def parse(raw: str, query_qualifier: str, address: Address) -> tuple[str, str]:
     return name, own or query_qualifier
 
 
+def bare(text: str) -> str:
+    """A function's name without its qualifier and what an ARN has before; other text as it is."""
+    match = _NAME.fullmatch(text)
+    return text if match is None else match[11]
+
+
 def _violation(value: str, field: str, pattern: str) -> InvalidRequest:
     return InvalidRequest(
         f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: "

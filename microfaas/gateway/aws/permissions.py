@@ -7,11 +7,11 @@ says there which resource is refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args
 
+from microfaas.gateway import names
 from microfaas.scopes import Action
 
 Names = Callable[[dict[str, Any]], Iterable[str]]
@@ -31,10 +31,10 @@ class Permission(NamedTuple):
 
 
 def _last(key: str, separator: str) -> Names:
-    def names(params: dict[str, Any]) -> Iterable[str]:
+    def last(params: dict[str, Any]) -> Iterable[str]:
         return (str(params[key]).rstrip("/").rpartition(separator)[2],) if key in params else ()
 
-    return names
+    return last
 
 
 def _topic(params: dict[str, Any]) -> Iterable[str]:
@@ -59,14 +59,12 @@ def _group(params: dict[str, Any]) -> Iterable[str]:
 
 def _function(params: dict[str, Any]) -> Iterable[str]:
     """A function by its bare name, whatever its qualifier; what Lambda has else, by its ARN."""
-    if name := params.get("FunctionName"):
-        return (_FUNCTION.sub("", name).partition(":")[0],)
+    if "FunctionName" in params:
+        return (names.bare(params["FunctionName"]),)
     given = (params.get(key, "") for key in ("Resource", "CodeSigningConfigArn", "LayerName"))
     return [arn for arn in given if arn.startswith("arn:")]
 
 
-# What may stand before a function's name: an ARN's parts, or the last of them.
-_FUNCTION = re.compile(r"(arn:[^:]*:lambda:)?([a-z0-9-]+-[0-9]:)?([0-9]{12}:)?(function:)?")
 _OWN_NAMES: Mapping[str, Names] = MappingProxyType({"lambda": _function})
 
 _READ = Permission(("read",))
