@@ -7,7 +7,8 @@ EXAMPLES := examples/thumbnails examples/food-delivery examples/log-analytics
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
 LANGUAGES := tests/node/node_modules/.ready tests/java/jars/.ready \
-	tests/java/project/target/.ready tests/custom/.venv/.ready dotnet
+	tests/java/project/target/.ready tests/custom/.venv/.ready dotnet \
+	tests/frameworks/.venv/.ready
 
 .PHONY: run test check unit fuzz bench docs packages dotnet clean
 
@@ -16,7 +17,7 @@ run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 
 test: check $(SETUP)
 	$(BIN)/python -m pytest tests/custom runtimes/conformance tests/contract tests/e2e \
-		tests/faults tests/attacks -p no:cacheprovider
+		tests/frameworks tests/faults tests/attacks -p no:cacheprovider
 
 check: packages $(VENV)/.ready $(LANGUAGES)
 	$(BIN)/ruff check .
