@@ -74,7 +74,7 @@ TYPES: Mapping[str, Told] = MappingProxyType(
         "AWS::ApiGateway::RestApi": Told("", "{id}", {"RestApiId": "{id}"}),
         "AWS::ApiGateway::Deployment": Told("", "{id}"),
         "AWS::ApiGateway::Stage": Told("StageName", "{name}"),
-        "AWS::ApiGatewayV2::Api": Told("", "{id}", {"ApiId": "{id}", "ApiEndpoint": "{url}"}),
+        "AWS::ApiGatewayV2::Api": Told("", "{id}", {"ApiId": "{id}"}),
         "AWS::ApiGatewayV2::Stage": Told("StageName", "{name}"),
     }
 )

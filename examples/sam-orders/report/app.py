@@ -1,0 +1,7 @@
+"""What a schedule does every night."""
+
+import os
+
+
+def handler(event, context):
+    return {"stage": os.environ["STAGE"], "at": event.get("time")}
