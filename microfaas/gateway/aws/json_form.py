@@ -77,13 +77,12 @@ def _read(model: Model, shape: Shape, value: Any, path: str) -> Any:
 
 def _scalar(shape: Shape, value: Any, path: str) -> Any:
     kind = shape.type
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    number = number and math.isfinite(value)
+    number = _is_number(value)
     if kind == "string" and isinstance(value, str):
         return value
     if kind == "boolean" and isinstance(value, bool):
         return value
-    if kind in ("integer", "long") and number and value == math.floor(value):
+    if kind in ("integer", "long") and number and times.is_long(value) and value % 1 == 0:
         return int(value)
     if kind in ("float", "double") and number:
         return float(value)
@@ -96,6 +95,13 @@ def _scalar(shape: Shape, value: Any, path: str) -> Any:
     found = _KINDS.get(type(value), "NULL_VALUE")
     text = f"{found} can not be converted to {_WANTED[kind]} at '{path or 'body'}'"
     raise ServiceError("SerializationException", text)
+
+
+def _is_number(value: Any) -> bool:
+    """No larger than AWS's, whose whole numbers have 64 bits."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return times.is_long(value)
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def blob(text: str, path: str) -> bytes:

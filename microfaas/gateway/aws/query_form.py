@@ -132,7 +132,7 @@ def _scalar(shape: Shape, text: str, path: str) -> Any:
     try:
         match shape.type:
             case "integer" | "long":
-                return int(text)
+                return times.whole(text)
             case "float" | "double":
                 return times.finite(text)
             case "boolean":

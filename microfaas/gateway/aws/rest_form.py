@@ -58,7 +58,7 @@ def _value(model: Model, shape: Shape, texts: list[str], path: str) -> Any:
 def _scalar(shape: Shape, text: str, path: str) -> Any:
     try:
         if shape.type in ("integer", "long"):
-            return int(text)
+            return times.whole(text)
         if shape.type in ("float", "double"):
             return times.finite(text)
         if shape.type == "boolean":

@@ -1,4 +1,4 @@
-"""Timestamps as AWS writes them, and as seconds since 1970. Pure."""
+"""Timestamps as AWS writes them, and as seconds since 1970; numbers in letters. Pure."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ def finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(text)
     return number
+
+
+def whole(text: str) -> int:
+    """A whole number in letters, of no more than 64 bits. Raises ValueError."""
+    number = int(text)
+    if not is_long(number):
+        raise ValueError(text)
+    return number
+
+
+def is_long(number: float) -> bool:
+    """Whether it has no more than 64 bits."""
+    return -(2**63) <= number < 2**63

@@ -164,8 +164,7 @@ def _rules(service: str, name: str) -> tuple[_Rule, ...]:
 
 
 def _bounds(shape: Shape) -> Iterator[_Rule]:
-    size: Callable[[Any], float] = len if shape.type in _LENGTHS else float
-    word = "length" if shape.type in _LENGTHS else "value"
+    word, size = ("length", len) if shape.type in _LENGTHS else ("value", _itself)
     # Fractions are bounded by fractions, as in 1.0.
     form = "{:.0f}" if shape.type not in ("float", "double") else "{!r}"
     if (most := shape.max) is not None:
@@ -174,6 +173,10 @@ def _bounds(shape: Shape) -> Iterator[_Rule]:
     if (least := shape.min) is not None:
         text = f"Member must have {word} greater than or equal to {form.format(least)}"
         yield _Rule(text, lambda value: size(value) < least)
+
+
+def _itself(number: float) -> float:
+    return number
 
 
 def _contents(shape: Shape) -> Iterator[_Rule]:

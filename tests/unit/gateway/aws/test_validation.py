@@ -9,7 +9,15 @@ import pytest
 from docs.aws_models import SERVED
 from microfaas import scopes
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws import json_form, model, permissions, query_form, xml_form
+from microfaas.gateway.aws import (
+    json_form,
+    model,
+    permissions,
+    query_form,
+    rest_form,
+    xml_form,
+)
+from microfaas.gateway.aws.requests import Request
 from microfaas.gateway.aws.service import Service
 from microfaas.gateway.aws.validation import validate
 
@@ -83,6 +91,21 @@ def test_logs_have_a_name_of_their_own_for_it() -> None:
         f"1 validation error detected: Value 'a b' at 'logGroupName' {FAILED} satisfy regular "
         r"expression pattern: [\.\-_/#A-Za-z0-9]+"
     )
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "1e300", "-" + "9" * 400, "9" * 5000])
+def test_numbers_have_no_more_than_64_bits(number: str) -> None:
+    known = model.load("lambda")
+    head = Request("GET", "/", "", {})
+    listing = known.operations["ListFunctions"]
+    for read in (
+        lambda: query_form.read(model.load("iam"), "ListRolesRequest", {"MaxItems": number}),
+        lambda: json_form.read(known, "CreateFunctionRequest", b'{"Timeout":%b}' % number.encode()),
+        lambda: rest_form.read(known, listing, {}, f"MaxItems={number}", head),
+    ):
+        with pytest.raises(ServiceError) as caught:
+            read()
+        assert caught.value.kind in ("MalformedInput", "SerializationException")
 
 
 def test_what_is_shown_of_a_value_is_bounded() -> None:
