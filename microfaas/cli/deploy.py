@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from microfaas.cli import output, project
+from microfaas.cli import exits, output, project
+from microfaas.cli.deployment.canary import Canary, begin, follow, share
+from microfaas.cli.durations import seconds
 from microfaas.cli.parameters import parameters
 
 if TYPE_CHECKING:
     from microfaas.cli.deployment.changes import Changes
     from microfaas.cli.source import Source
+    from microfaas.templates.stack import Stack
 
 _EPILOG = """\
 \b
@@ -21,11 +24,13 @@ Examples:
   microfaas deploy template.yaml --parameter Stage=prod
   microfaas deploy --function orders        one function alone, without queues and the like
   microfaas deploy --alias live             publish what is deployed, and let `live` mean it
+  microfaas deploy --alias live --canary 10% --for 10m --rollback-on 'errors>2%'
   microfaas deploy --dry-run                tell what would change
   microfaas deploy --gateway https://box:9000 --key-file key
 
 What is there already and is the same is left alone; nothing is ever deleted.
 """
+FOR_S = 600
 _COLUMNS = ("DID", "KIND", "NAME", "WHAT")
 
 
@@ -34,6 +39,15 @@ _COLUMNS = ("DID", "KIND", "NAME", "WHAT")
 @click.option("--function", "chosen", multiple=True, metavar="NAME", help="Only this function.")
 @parameters
 @click.option("--alias", metavar="NAME", help="Publish each function, and let the alias mean it.")
+@click.option("--canary", callback=share, metavar="SHARE", help="First so much of its calls: 10%.")
+@click.option("--for", "for_s", callback=seconds, metavar="TIME", help="How long; default 10m.")
+@click.option(
+    "--rollback-on",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help="Go back as soon as it holds: 'errors>2%', 'mean>200ms', 'p99>1s'.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; tell what would be changed.")
 @click.option("--gateway", "endpoint_url", metavar="URL", help="Where it goes, --endpoint-url too.")
 @project.reaching
@@ -43,6 +57,9 @@ def command(
     chosen: tuple[str, ...],
     parameter: Mapping[str, str],
     alias: str | None,
+    canary: float | None,
+    for_s: int | None,
+    rules: tuple[str, ...],
     dry_run: bool,
     endpoint_url: str | None,
     key_file: str | None,
@@ -57,19 +74,44 @@ def command(
     from microfaas.cli import source
     from microfaas.cli.deployment.changes import Changes
 
+    tried = _canary(alias, canary, for_s, rules)
     client = project.reach(endpoint_url, key_file, ca_file)
     changes = Changes(client, dry=dry_run)
     try:
-        _deploy(source.deploying(path, parameter, client.url), chosen, alias, changes)
+        begun = _deploy(
+            source.deploying(path, parameter, client.url), chosen, alias, tried, changes
+        )
     except BaseException:
         # What was done is told, too, when the rest could not be.
         if changes.made:
             _show(changes, as_json)
         raise
     _show(changes, as_json)
+    ended = follow(client, begun, lambda line: click.echo(line, err=True))
+    if any(each["state"] != "completed" for each in ended):
+        raise click.exceptions.Exit(exits.FUNCTION_FAILED)
 
 
-def _deploy(source: Source, chosen: tuple[str, ...], alias: str | None, changes: Changes) -> None:
+def _canary(
+    alias: str | None, share: float | None, for_s: int | None, rules: tuple[str, ...]
+) -> Canary | None:
+    if share is None:
+        if for_s is not None or rules:
+            raise click.UsageError("--for and --rollback-on go with --canary.")
+        return None
+    if alias is None:
+        raise click.UsageError("--canary goes with --alias, whose calls are shared.")
+    return Canary(share, FOR_S if for_s is None else for_s, rules)
+
+
+def _deploy(
+    source: Source,
+    chosen: tuple[str, ...],
+    alias: str | None,
+    canary: Canary | None,
+    changes: Changes,
+) -> list[tuple[str, str]]:
+    """The aliases under which a canary has begun."""
     from microfaas import reloading
     from microfaas.cli.deployment import resources, topics, wanted
     from microfaas.cli.deployment.functions import Functions
@@ -89,22 +131,39 @@ def _deploy(source: Source, chosen: tuple[str, ...], alias: str | None, changes:
         functions.fire(each)
     if not chosen:
         topics.subscriptions(changes, config.subscriptions, address)
-    for each in all_wanted:
-        _name(source, each.name, alias, changes)
+    return [
+        (each.name, name)
+        for each in all_wanted
+        for name in _name(source, each.name, alias, canary, changes)
+    ]
 
 
-def _name(source: Source, function: str, alias: str | None, changes: Changes) -> None:
-    """What a template has of a function beside it, and the alias that is told."""
-    from microfaas.cli.deployment import aliases, mappings
+def _name(
+    source: Source, function: str, alias: str | None, canary: Canary | None, changes: Changes
+) -> list[str]:
+    """Aliases, those of the template and the one that is told, and what stands beside them; gives
+    those under which a canary has begun."""
+    from microfaas.cli.deployment import aliases
 
     stack = source.stack
     names = [each.name for each in stack.aliases if each.function == function] if stack else []
     names = [*dict.fromkeys([*names, *([alias] if alias else [])])]
     version = aliases.publish(changes, function) if names else ""
+    begun = []
     for name in names:
-        aliases.point(changes, function, name, version)
-    if stack is None:
-        return
+        if canary is None or name != alias:
+            aliases.point(changes, function, name, version)
+        elif begin(changes, function, name, version, canary):
+            begun.append(name)
+    if stack is not None:
+        _surround(stack, function, changes)
+    return begun
+
+
+def _surround(stack: Stack, function: str, changes: Changes) -> None:
+    """What a template has of a function beside it and its aliases."""
+    from microfaas.cli.deployment import aliases, mappings
+
     for mapping in stack.mappings:
         if mapping.function == function:
             mappings.read(changes, mapping)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.control import call, client, create, package
-from tests.e2e.project import Project
+from tests.e2e.project import BIN, Project
 
 CONNECTIONS = 32
 VERSIONS = 50
@@ -190,6 +192,40 @@ def test_who_changes_the_alias_is_right(project: Project, lambdas: Any) -> None:
     assert ended(project)["state"] == "given up"
     weights = lambdas.get_alias(FunctionName="f", Name="live")["RoutingConfig"]
     assert weights == {"AdditionalVersionWeights": {"2": 0.9}}
+
+
+def deploy(project: Project, source: Path, number: int, *arguments: str) -> tuple[int, str]:
+    """Take a version to the gateway by the command; its exit code, and what it says."""
+    source.mkdir(exist_ok=True)
+    (source / "app.py").write_text(VERSIONED.format(number=number))
+    (source / "microfaas.toml").write_text("[functions.f]\n")
+    whole = ["deploy", source, "--gateway", project.url, "--alias", "live", *arguments]
+    done = subprocess.run(
+        [BIN / "microfaas", *whole],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_waits_for_what_becomes_of_a_canary(
+    project: Project, lambdas: Any, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    rules = ("--canary", "50%", "--rollback-on", "errors>2%", "--for")
+    code, told = deploy(project, source, 1, *rules, "30s")
+    assert (code, call(lambdas, qualifier="live")[1]) == (0, "1"), told
+    with Load(project, 4, event="fail"):
+        code, told = deploy(project, source, 666, *rules, "30s")
+    assert code == 1, told
+    assert "f:live version 2 rolled back: " in told
+    assert call(lambdas, qualifier="live") == [1, "1"]
+    with Load(project, 4, event="fail"):
+        code, told = deploy(project, source, 3, *rules, "1s")
+    assert code == 0, told
+    assert "f:live version 3 completed (0 of " in told
+    assert call(lambdas, qualifier="live") == [3, "3"]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from microfaas.cli.deployment.changes import Change, Changes, differing, path_of
-from microfaas.templates.stack import FunctionUrl, Permission
+
+if TYPE_CHECKING:
+    from microfaas.templates.stack import FunctionUrl, Permission
 
 _URLS = "2021-10-31"
 
@@ -28,13 +30,13 @@ def point(changes: Changes, function: str, alias: str, version: str) -> None:
     if there is None:
         told = {"Name": alias, "FunctionVersion": version}
         changes.make(
-            Change("alias", f"{function}:{alias}", "created", _version(version)),
+            Change("alias", f"{function}:{alias}", "created", shown(version)),
             lambda: changes.client.rest("POST", path_of(function, "aliases"), told),
         )
     elif version and there["FunctionVersion"] != version:
         path = path_of(function, "aliases", quote(alias, safe=""))
         changes.make(
-            Change("alias", f"{function}:{alias}", "changed", _version(version)),
+            Change("alias", f"{function}:{alias}", "changed", shown(version)),
             lambda: changes.client.rest("PUT", path, {"FunctionVersion": version}),
         )
 
@@ -79,5 +81,6 @@ def _qualified(path: str, qualifier: str) -> str:
     return f"{path}?Qualifier={quote(qualifier, safe='')}" if qualifier else path
 
 
-def _version(version: str) -> str:
+def shown(version: str) -> str:
+    """A version, as a change tells of it."""
     return f"version {version}" if version else "the next version"
