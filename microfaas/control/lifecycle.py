@@ -19,7 +19,7 @@ from io import BytesIO
 import msgspec
 
 from microfaas.config import ApiTable
-from microfaas.control import making
+from microfaas.control import making, revisions
 from microfaas.control.records import Edition, Head, Package, Settings
 from microfaas.control.registry import Registry, key
 from microfaas.deploy import Deployer
@@ -121,7 +121,7 @@ class Lifecycle:
             head = self.changeable(name)
             old = self._registry.latest(name)
             self._check_settled(name, old)
-            check_revision(old, revision)
+            revisions.check(revisions.of(self._registry, name), revision)
             settings = change(old)
             old = await self._packed(name, old)
             package = old.package if data is None else await self._package(data)
@@ -142,7 +142,7 @@ class Lifecycle:
         async with self.lock(name):
             head, latest = self._registry.head(name), self._registry.latest(name)
             self._check_settled(name, latest)
-            check_revision(latest, revision)
+            revisions.check(revisions.of(self._registry, name), revision)
             _check_code(latest, code_sha256)
             latest = await self._packed(name, latest)
             last = self._registry.versions.get(key(name, str(head.numbered)))
@@ -158,6 +158,7 @@ class Lifecycle:
                 self._registry.functions.put(
                     name, msgspec.structs.replace(head, numbered=head.numbered + 1)
                 ),
+                revisions.touch(self._registry, name),
             )
             await self._warm(version)
             self._machine.deployer.serve(version)
@@ -178,7 +179,7 @@ class Lifecycle:
             if key(name, number) not in self._registry.versions:
                 return  # as AWS: what is not there is deleted
             self._check_unused(name, number)
-            await self._registry.commit(self._registry.versions.remove(key(name, number)))
+            await self._registry.commit(*self._registry.detached(name, number))
             if number in self._registry.served.versions(name):
                 self._machine.deployer.drop(self._registry.served.drop(name, number))
         await self.tidy()
@@ -357,25 +358,9 @@ class Lifecycle:
             )
 
 
-def revision_of(edition: Edition) -> str:
-    """The one it goes by now."""
-    settled = edition.settles_ms <= time.time() * 1000
-    return edition.settled_revision if settled else edition.revision
-
-
 def shown_sha256(edition: Edition) -> str:
     """CodeSha256, as the API writes it."""
     return base64.b64encode(bytes.fromhex(edition.package.code_sha256)).decode()
-
-
-def check_revision(edition: Edition, revision: str) -> None:
-    """Raises ServiceError when somebody has changed it since the caller looked."""
-    if revision and revision != revision_of(edition):
-        raise ServiceError(
-            "PreconditionFailedException",
-            "The Revision Id provided does not match the latest Revision Id. Call the "
-            "GetFunction/GetAlias API to retrieve the latest Revision Id",
-        )
 
 
 def _check_code(edition: Edition, code_sha256: str) -> None:

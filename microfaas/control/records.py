@@ -126,4 +126,18 @@ class Policy(msgspec.Struct, frozen=True):
     """Who else may call a function, version or alias: statements of IAM's policy language."""
 
     statements: tuple[dict[str, Any], ...]
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """The revision to go by in place of another one, which nothing but that changes."""
+
+    over: str
     revision: str
+
+
+class RuntimeManagement(msgspec.Struct, frozen=True):
+    """When the runtime of a function or version is to be another one. Kept for whoever asks: here
+    it is what the machine has."""
+
+    update_on: Literal["Auto", "FunctionUpdate", "Manual"]
+    runtime_arn: str = ""

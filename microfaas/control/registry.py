@@ -18,6 +18,8 @@ from microfaas.control.records import (
     Package,
     Policy,
     Provisioned,
+    RuntimeManagement,
+    Touched,
     Url,
 )
 from microfaas.control.table import Edit, Table, commit
@@ -49,6 +51,8 @@ class Registry:
         self.provisioned = Table(resources, "provisioned", Provisioned)
         self.urls = Table(resources, "url", Url)
         self.policies = Table(resources, "policy", Policy)
+        self.managed = Table(resources, "runtime-management", RuntimeManagement)
+        self.touched = Table(resources, "touched", Touched)
         # What is served of a file's functions, as an edition: by the version's key.
         self._shown: dict[str, tuple[Version, Edition]] = {}
 
@@ -145,6 +149,13 @@ class Registry:
             edits += [table.remove(name), *table.remove_all(f"{name}:")]
         return edits
 
+    def detached(self, name: str, qualifier: str) -> list[Edit]:
+        """Nothing is kept of a version or alias any more but its URL, which waits for another."""
+        qualified = key(name, qualifier)
+        tables = self._of_qualifiers()
+        tables.remove(self.urls)
+        return [table.remove(qualified) for table in tables if qualified in table]
+
     def packages(self) -> Collection[str]:
         """The packages that editions are made of, by their hashes."""
         latest = [head.latest for _, head in self.functions.all()]
@@ -160,6 +171,8 @@ class Registry:
             self.provisioned,
             self.urls,
             self.policies,
+            self.managed,
+            self.touched,
         ]
 
 

@@ -52,18 +52,7 @@ class Routing:
 
     async def remove(self, name: str, called: str) -> None:
         """There is no such alias any more, nor anything provisioned for it. Raises MachineError."""
-        qualified = key(name, called)
-        edits = [self._registry.aliases.remove(qualified)]
-        edits += [
-            table.remove(qualified)
-            for table in (
-                self._registry.provisioned,
-                self._registry.policies,
-                self._registry.invoke_configs,
-            )
-            if qualified in table
-        ]
-        await self._registry.commit(*edits)
+        await self._registry.commit(*self._registry.detached(name, called))
         self._registry.served.unpoint(name, called)
         self._provision(name)
 

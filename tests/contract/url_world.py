@@ -116,7 +116,7 @@ class World:
             await self.permit(name, PUBLIC)
 
     async def permit(self, name: str, *statements: dict[str, Any], qualifier: str = "") -> None:
-        policy = Policy(statements, "r")
+        policy = Policy(statements)
         await self.registry.commit(self.registry.policies.put(key(name, qualifier), policy))
 
     def host(self, name: str) -> str:

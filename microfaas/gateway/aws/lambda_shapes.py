@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from microfaas.control.lifecycle import revision_of, shown_sha256
+from microfaas.control import revisions
+from microfaas.control.lifecycle import shown_sha256
 from microfaas.control.making import whole_s
 from microfaas.control.records import Alias, Edition
 from microfaas.control.registry import Registry, key
@@ -63,7 +64,7 @@ class Shapes:
             "MemorySize": settings.memory_mb,
             "LastModified": modified(edition.changed_ms),
             "Version": number,
-            "RevisionId": edition.revision if in_progress else revision_of(edition),
+            "RevisionId": edition.revision if fresh else self._revision(name, number),
             "PackageType": "Zip",
             "Architectures": list(settings.architectures),
             "EphemeralStorage": {"Size": settings.tmp_mb},
@@ -86,8 +87,11 @@ class Shapes:
             "FunctionVersion": alias.version,
             "Description": alias.description,
             "RoutingConfig": weights,
-            "RevisionId": alias.revision,
+            "RevisionId": revisions.of(self._registry, name, called),
         }
+
+    def _revision(self, name: str, number: str) -> str:
+        return revisions.of(self._registry, name, "" if number == LATEST else number)
 
     def _state(self, name: str, edition: Edition, number: str, in_progress: bool) -> Params:
         if why := self._faults.get(key(name, number)):

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import msgspec
 
+from microfaas.control import revisions
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Alias
 from microfaas.control.registry import Registry, key
@@ -106,12 +107,8 @@ class VersionsApi:
             old = self._registry.alias(name, called)
             if old is None:
                 self._no_alias("Alias not found", name, called)
-            if params.get("RevisionId", old.revision) != old.revision:
-                raise ServiceError(
-                    "PreconditionFailedException",
-                    "The Revision Id provided does not match the latest Revision Id. Call the "
-                    "GetFunction/GetAlias API to retrieve the latest Revision Id",
-                )
+            current = revisions.of(self._registry, name, called)
+            revisions.check(current, params.get("RevisionId", ""))
             alias = msgspec.structs.replace(
                 old,
                 version=params.get("FunctionVersion", old.version),
