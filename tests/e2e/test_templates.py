@@ -87,6 +87,7 @@ def test_the_example_is_served(project: Project) -> None:
 def test_code_of_a_served_template_is_reloaded(project: Project) -> None:
     shutil.copytree(EXAMPLE, project.root, dirs_exist_ok=True)
     project.start(path="template.yaml")
+    assert project.invoke("Report")["stage"] == "test"
     project.write("report/app.py", "def handler(event, context):\n    return 'changed'\n")
     until(lambda: project.invoke("Report") == "changed", "the new code")
 
