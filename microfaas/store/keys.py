@@ -132,12 +132,13 @@ def digest(secret: str) -> bytes:
 
 def function_credentials(machine_key: MachineKey, name: str) -> tuple[str, str, str]:
     """(access key id, secret, session token) for a function's environment."""
-    key_id = _function_id(name)
+    key_id = function_key_id(name)
     token = _text(machine_key.derive("session-token", key_id.encode()))
     return key_id, secret_of(machine_key, key_id), token
 
 
-def _function_id(name: str) -> str:
+def function_key_id(name: str) -> str:
+    """The id of a function's own key."""
     hashed = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()
     return FUNCTION_PREFIX + hashed[: ID_CHARS - len(FUNCTION_PREFIX)]
 

@@ -14,13 +14,15 @@ PAGE = 50
 T = TypeVar("T")
 
 
-def page(rows: Iterable[tuple[str, T]], params: Params) -> tuple[list[T], str | None]:
+def page(
+    rows: Iterable[tuple[str, T]], params: Params, *, usual: int = PAGE, most: int = PAGE
+) -> tuple[list[T], str | None]:
     """One page of rows, which have a key each and are in its order; and where the next begins.
 
     Raises ServiceError for a marker that none of these lists has given.
     """
     after = _key(params["Marker"]) if params.get("Marker") else ""
-    size = min(params.get("MaxItems", PAGE), PAGE)
+    size = min(params.get("MaxItems", usual), most)
     found = [row for row in rows if row[0] > after][: size + 1]
     more = base64.b64encode(found[size - 1][0].encode()).decode() if len(found) > size else None
     return [value for _, value in found[:size]], more
