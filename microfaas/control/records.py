@@ -122,6 +122,20 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
     changed_ms: int
 
 
+class LogGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A log group that somebody made or set something of; functions' have none of themselves."""
+
+    created_ms: int
+    retention_days: int | None = None
+    tags: dict[str, str] = {}
+
+
+class LogStream(msgspec.Struct, frozen=True):
+    """A stream that a client made, under `GROUP:STREAM`."""
+
+    created_ms: int
+
+
 class Policy(msgspec.Struct, frozen=True):
     """Who else may call a function, version or alias: statements of IAM's policy language."""
 

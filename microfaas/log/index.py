@@ -22,7 +22,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from microfaas.log.reading import BLOCK_BYTES, newest_first
@@ -142,7 +142,9 @@ class LogIndex:
                     found[process] = span if known is None else known.with_(span)
         return found
 
-    def lines(self, wanted: Wanted, *, backward: bool = False) -> Iterator[Line | Step]:
+    def lines(
+        self, wanted: Wanted, *, backward: bool = False
+    ) -> Generator[Line | Step, None, None]:
         """Lines in the order of their places, or against it. Blocking."""
         with self._open() as files:
             blocks = [
@@ -193,6 +195,13 @@ class LogIndex:
             known = self._files[key] = _File(head, self._salt)
         known.read_on(file.fileno())
         return known
+
+
+def first_ms(path: str) -> int | None:
+    """The time of a file's first line; None when it has none."""
+    with open(path, "rb") as file:
+        match = _LINE.match(file.read(_HEAD_BYTES) + b"\t")
+    return _ms(match[1], match[2]) if match else None
 
 
 def _edge(block: _Block, *, backward: bool) -> int:

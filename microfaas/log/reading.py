@@ -85,7 +85,7 @@ def follow(path: str, lines: int = 0, poll_s: float = POLL_S) -> Iterator[str]:
 def newest_first(path: str) -> Iterator[io.FileIO]:
     """The log's files, open. While they are being renamed, none comes twice."""
     previous: os.stat_result | None = None
-    for _, place in _places(path):
+    for _, place in places(path):
         try:
             file = io.FileIO(place)
         except FileNotFoundError:
@@ -98,7 +98,7 @@ def newest_first(path: str) -> Iterator[io.FileIO]:
         yield file
 
 
-def _places(path: str) -> Iterator[tuple[int, str]]:
+def places(path: str) -> Iterator[tuple[int, str]]:
     """PATH, PATH.1 and on, as far as they go. A rotation may leave a hole, which it is filling."""
     holes = 0
     for number in itertools.count():
@@ -180,7 +180,7 @@ def _successor(path: str, file: io.FileIO) -> io.FileIO | None:
 
 def _number(path: str, mine: os.stat_result) -> int:
     """Which predecessor a file is by now; 0 when it is gone."""
-    for number, place in _places(path):
+    for number, place in places(path):
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(place), mine):
                 return number

@@ -25,8 +25,8 @@ _MAGIC = b"SQLite format 3\0"
 _HEAD_BYTES = 100
 _COMPANIONS = ("", "-wal", "-shm")
 _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
-# Kept by the triggers of `messages`, which run when that is copied.
-_DERIVED = frozenset(("message_groups", "sqlite_sequence"))
+# Kept by the triggers of other tables, which run when those are copied.
+_DERIVED = frozenset(("message_groups", "log_totals", "sqlite_sequence"))
 # Their counts are those triggers' as well.
 _COUNTED = {"queues": ("id", "name")}
 

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 
 # The n-th file brings a database from version n-1 to n. Never edit one that was released.
-SCHEMA_STEPS = ("schema.sql", "schema_secrets.sql", "schema_keys.sql", "schema_durable.sql")
+SCHEMA_STEPS = (
+    "schema.sql",
+    "schema_secrets.sql",
+    "schema_keys.sql",
+    "schema_durable.sql",
+    "schema_logs.sql",
+)
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 

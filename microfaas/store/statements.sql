@@ -440,3 +440,65 @@ SELECT position FROM stream_tails WHERE stream = :stream;
 -- More of it has been.
 INSERT INTO stream_tails (stream, position) VALUES :rows
 ON CONFLICT (stream) DO UPDATE SET position = excluded.position;
+
+-- name: put_log_events
+-- What a client has put into a stream of a log group.
+INSERT INTO log_events (log_group, stream, at_ms, came_ms, message) VALUES :rows;
+
+-- name: log_events
+-- Of a group, the oldest first.
+SELECT id, stream, at_ms, came_ms, message FROM log_events
+WHERE log_group = :log_group AND at_ms < :end_ms AND (at_ms, id) >= (:start_ms, :start_id)
+ORDER BY at_ms, id;
+
+-- name: log_events_backward
+-- Of a group, the newest first.
+SELECT id, stream, at_ms, came_ms, message FROM log_events
+WHERE log_group = :log_group AND at_ms >= :start_ms AND (at_ms, id) < (:end_ms, :end_id)
+ORDER BY at_ms DESC, id DESC;
+
+-- name: log_events_of_stream
+-- Of a stream, the oldest first.
+SELECT id, stream, at_ms, came_ms, message FROM log_events
+WHERE log_group = :log_group AND stream = :stream
+  AND at_ms < :end_ms AND (at_ms, id) >= (:start_ms, :start_id)
+ORDER BY at_ms, id;
+
+-- name: log_events_of_stream_backward
+-- Of a stream, the newest first.
+SELECT id, stream, at_ms, came_ms, message FROM log_events
+WHERE log_group = :log_group AND stream = :stream
+  AND at_ms >= :start_ms AND (at_ms, id) < (:end_ms, :end_id)
+ORDER BY at_ms DESC, id DESC;
+
+-- name: log_totals
+-- What there is in each stream of a group, and from when to when.
+SELECT stream, events, bytes, came_ms,
+    (SELECT min(at_ms) FROM log_events e
+     WHERE e.log_group = t.log_group AND e.stream = t.stream),
+    (SELECT max(at_ms) FROM log_events e
+     WHERE e.log_group = t.log_group AND e.stream = t.stream)
+FROM log_totals t WHERE log_group = :log_group;
+
+-- name: log_group_total
+-- What there is in a group.
+SELECT coalesce(sum(events), 0), coalesce(sum(bytes), 0) FROM log_totals
+WHERE log_group = :log_group;
+
+-- name: remove_log_group_events
+-- A group is no more.
+DELETE FROM log_events WHERE log_group IN (VALUES :rows);
+
+-- name: remove_log_stream_events
+-- A stream is no more.
+DELETE FROM log_events WHERE (log_group, stream) IN (VALUES :rows);
+
+-- name: expire_log_events
+-- Those of a group that are too old.
+DELETE FROM log_events WHERE log_group = :log_group AND at_ms < :before_ms;
+
+-- name: forget_log_events
+-- The oldest of a group that has too many.
+DELETE FROM log_events WHERE id IN (
+    SELECT id FROM log_events WHERE log_group = :log_group ORDER BY at_ms, id LIMIT :count
+);
