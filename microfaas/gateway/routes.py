@@ -21,7 +21,7 @@ from microfaas.gateway.entrance import Entrance, Visit
 from microfaas.gateway.hosts import Handler, Hosts
 from microfaas.gateway.invocations_api import Asked, Operation
 from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared, Write
-from microfaas.gateway.reply import Reply
+from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import new_request_id
 from microfaas.model import EVENT_BYTES_MAX, Address
 from microfaas.scopes import Action
@@ -127,7 +127,7 @@ class Routes:
         call = InvokeCall(_raw_name(request), invocation_type="Event")
         reply = await self._run(call, request)
         if reply.status == 202:
-            reply = reply._replace(body=b'{"Status":202}')
+            reply = reply._replace(headers=reply.headers + JSON, body=b'{"Status":202}')
         return self._answers.whole(reply)
 
     async def _run(self, call: InvokeCall, request: web.Request) -> Reply:
