@@ -105,6 +105,11 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
 
 
+def usual_log_group(function: str) -> str:
+    """What CloudWatch calls the log of a function that names no other group."""
+    return f"/aws/lambda/{function}"
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """What is deployed: where the code is, how to run it, what it may take."""
 
@@ -129,7 +134,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def log_group(self) -> str:
         """What CloudWatch calls its log."""
-        return self.logs.group or f"/aws/lambda/{self.name}"
+        return self.logs.group or usual_log_group(self.name)
 
 
 VersionKey = tuple[str, str, str, str, str, bool]

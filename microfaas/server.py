@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 import uvloop
 
+from microfaas import account
 from microfaas.audit import Audit
 from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
@@ -240,7 +241,13 @@ class _Server:
                 drain_s_max=config.drain_s_max,
                 guard=guard if self.access == "keys" else None,
                 requests=config.requests,
-                services=Services([*durable.services(), *plane.services(triggered.mappings)]),
+                services=Services(
+                    [
+                        *durable.services(),
+                        *plane.services(triggered.mappings),
+                        *account.services(config, database, functions, tasks),
+                    ]
+                ),
                 certificate=durable.topics.certificate,
                 lists=durable.lists(),
                 download=plane.download,

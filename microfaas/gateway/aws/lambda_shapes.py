@@ -14,7 +14,7 @@ from microfaas.control.making import whole_s
 from microfaas.control.records import Alias, Edition
 from microfaas.control.registry import Registry, key
 from microfaas.gateway.aws.service import Params
-from microfaas.model import LATEST, LogSettings
+from microfaas.model import LATEST, LogSettings, usual_log_group
 
 _CREATING = {
     "State": "Pending",
@@ -117,7 +117,7 @@ def _logging(name: str, logs: LogSettings) -> Params:
         "ApplicationLogLevel": logs.application_level or None,
         "SystemLogLevel": logs.system_level or None,
     }
-    return {"LogFormat": logs.format, **levels, "LogGroup": logs.group or f"/aws/lambda/{name}"}
+    return {"LogFormat": logs.format, **levels, "LogGroup": logs.group or usual_log_group(name)}
 
 
 def _environment(edition: Edition) -> Params | None:
