@@ -60,6 +60,7 @@ class Triggered:
             watcher=watcher,
             routes=self.routes,
             endpoints=Endpoints(config.endpoints, secrets.find, os.environ),
+            resources=durable.resources,
             calls=self._calls,
             stopping=asyncio.Event(),
         )

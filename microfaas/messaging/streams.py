@@ -154,6 +154,10 @@ class Streams:
         """By their indexes."""
         return self._shards[name]
 
+    def holds(self, name: str, shard: Shard) -> bool:
+        """Whether a stream is there and still has that very shard."""
+        return shard in self._shards.get(name, ())
+
     def shard(self, stream: Stream, shard_id: str) -> Shard:
         """Raises ServiceError."""
         index = numbers.shard_index(shard_id)
@@ -199,6 +203,8 @@ class Streams:
         """The stream and what is in it. Raises ServiceError for one of the configuration."""
         self._refuse_declared(stream)
         shards = self._shards.pop(stream.name)
+        for shard in shards:
+            shard.tell()
         await self.store.settled()
         for shard in shards:
             await self._trim_to(shard, shard.row.last)

@@ -27,6 +27,7 @@ JITTER = 0.2
 # A window whose state is larger ends early.
 STATE_BYTES_MAX = 1024 * 1024
 ENVELOPE_BYTES = 1024
+NUMBER_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,17 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """Numbers of streams elsewhere are longer than MessagePack's, and then text."""
+
     attempts: int = 0
-    ends: tuple[int, ...] = ()
+    ends: tuple[int | str, ...] = ()
     window: Window | None = None
 
 
 def checkpoint(shard: int, lane: int, lanes: int, progress: Progress) -> Checkpoint:
     """As it is kept on disk."""
-    kept = _Kept(progress.attempts, progress.ends, progress.window)
+    ends = tuple(end if end <= NUMBER_MAX else str(end) for end in progress.ends)
+    kept = _Kept(progress.attempts, ends, progress.window)
     return Checkpoint(shard, lane, lanes, progress.after, msgspec.msgpack.encode(kept))
 
 
@@ -89,7 +93,7 @@ def starts(kept: Sequence[Checkpoint], lanes: int, first: int) -> list[Progress]
 
 def _restored(row: Checkpoint) -> Progress:
     kept = msgspec.msgpack.decode(row.state, type=_Kept)
-    return Progress(row.sequence, kept.attempts, kept.ends, kept.window)
+    return Progress(row.sequence, kept.attempts, tuple(map(int, kept.ends)), kept.window)
 
 
 class Seen(NamedTuple):

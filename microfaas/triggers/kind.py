@@ -21,6 +21,7 @@ from microfaas.remote.calls import Calls
 from microfaas.remote.endpoints import Endpoints
 from microfaas.store.messages import MessageStore
 from microfaas.store.objects import Ledger
+from microfaas.store.resources import Resources
 from microfaas.triggers.watching import Watcher
 
 
@@ -46,6 +47,7 @@ class Surroundings:
     routes: HttpRoutes
     # Where sources elsewhere are, and how they are called.
     endpoints: Endpoints
+    resources: Resources
     calls: Calls
     stopping: asyncio.Event
     # Told of each batch whether the function's call went well.

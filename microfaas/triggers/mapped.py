@@ -17,7 +17,10 @@ from microfaas.control.mappings import EventSourceMapping
 from microfaas.control.table import Edit
 from microfaas.errors import MachineError, ServiceError
 from microfaas.messaging.targets import place
+from microfaas.store.resources import Change
+from microfaas.triggers import remote_dialects, remote_stream
 from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.remote_book import Book
 from microfaas.triggers.remote_inbox import RemoteInbox
 from microfaas.triggers.running import Triggers
 
@@ -36,7 +39,7 @@ class Mapped:
         if mapping.kind == "queue":
             self._check_visibility(mapping, await self._visibility_s(mapping))
         else:
-            self._check_stream(mapping)
+            await self._check_stream(mapping)
 
     def run(self, name: str, mapping: EventSourceMapping | None) -> None:
         """This is what is to run of it from now on; None: nothing."""
@@ -59,7 +62,9 @@ class Mapped:
         """How far it has come is not to be remembered."""
         kept = self._around.streams.store.checkpoints(PREFIX + name)
         rows = [{"consumer": PREFIX + name, "shard": each.shard, "lanes": 0} for each in kept]
-        return [Edit(("drop_stream_lanes", list(rows)), lambda: None)] if rows else []
+        changes: list[Change] = [("drop_stream_lanes", list(rows))] if rows else []
+        changes += Book(self._around.resources, PREFIX + name).forgotten()
+        return [Edit(change, lambda: None) for change in changes]
 
     def _trigger(self, name: str, mapping: EventSourceMapping) -> Trigger:
         settings = _of_queue(mapping) if mapping.kind == "queue" else _of_stream(mapping)
@@ -98,8 +103,18 @@ class Mapped:
                 f"{timeout_s} seconds"
             )
 
-    def _check_stream(self, mapping: EventSourceMapping) -> None:
-        if not self._is_here(mapping):
+    async def _check_stream(self, mapping: EventSourceMapping) -> None:
+        if self._is_elsewhere(mapping):
+            dialect = remote_dialects.of(mapping.source)
+            try:
+                await remote_stream.listed_shards(mapping.source, dialect, self._around)
+            except ServiceError as error:
+                if error.kind != "ResourceNotFoundException":
+                    _refuse(f"{error.kind}: {error}")
+                _refuse(f"Stream not found: {mapping.source}")
+            except MachineError as error:
+                _refuse(str(error))
+        elif not self._is_here(mapping):
             _refuse(f"Stream not found: {mapping.source}")
 
     def _is_elsewhere(self, mapping: EventSourceMapping) -> bool:
@@ -154,8 +169,9 @@ def _of_stream(mapping: EventSourceMapping) -> StreamSettings:
 
 
 def _name(mapping: EventSourceMapping) -> str:
+    """What the source is called, without where it is."""
     found = place(mapping.source)
-    return found.name if found is not None else ""
+    return found.name if found is not None else mapping.source.split(":", 5)[5]
 
 
 def _refuse_queue(kind: str, text: str) -> NoReturn:

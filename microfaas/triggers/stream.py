@@ -15,22 +15,22 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from microfaas.config import Trigger
 from microfaas.config.events import destination
 from microfaas.config.streams import StreamSettings
 from microfaas.messaging import stream_numbers as numbers
-from microfaas.messaging.stream_shard import Shard
 from microfaas.model import Destination
 from microfaas.patterns import compile_filters
-from microfaas.payloads import kinesis
-from microfaas.payloads.kinesis import Given, Source
+from microfaas.payloads import batches
+from microfaas.payloads.batches import Given
 from microfaas.store.messages import Batch
-from microfaas.store.streams import Record, checkpointed, lanes_dropped
 from microfaas.triggers import batching
 from microfaas.triggers.batching import Extent, Progress, Rules, Seen
 from microfaas.triggers.kind import Surroundings
+from microfaas.triggers.remote_stream import RemoteStream
+from microfaas.triggers.shards import LocalStream, Numbered, Shard, Stream
 from microfaas.triggers.stream_ends import Calls, Ended, Ends
 
 CHUNK_RECORDS = 500
@@ -47,13 +47,9 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Have the function work at the stream until cancelled or the server stops."""
     assert isinstance(trigger.settings, StreamSettings)
     reader = Reader(trigger, trigger.settings, around)
-    lanes = await reader.lanes()
     async with asyncio.TaskGroup() as group:
-        for lane in lanes:
-            group.create_task(lane.run())
-        await around.stopping.wait()
-        for lane in lanes:
-            lane.wake.set()
+        async for shard in reader.stream.shards():
+            group.create_task(reader.work_at(shard))
 
 
 def destinations(triggers: Iterable[Trigger], root: str) -> Iterator[Destination]:
@@ -71,9 +67,14 @@ class Reader:
     def __init__(self, trigger: Trigger, settings: StreamSettings, around: Surroundings) -> None:
         self.settings = settings
         self.around = around
-        self.streams = around.streams
-        self.consumer = trigger.consumer or consumer_of(trigger.function, settings.stream)
-        self.filters = compile_filters(settings.filters, "data")
+        consumer = trigger.consumer or consumer_of(trigger.function, settings.stream)
+        self.stream: Stream = (
+            RemoteStream(trigger.source, settings, consumer, around)
+            if trigger.source
+            else LocalStream(settings, consumer, around)
+        )
+        self.form = self.stream.form
+        self.filters = compile_filters(settings.filters, self.form.data_key)
         self.rules = Rules(
             batch_size=settings.batch_size,
             wait_ms=int(settings.window_s * 1000),
@@ -85,79 +86,74 @@ class Reader:
         self.slots = asyncio.Semaphore(around.limits(trigger).concurrency_max)
         self.calls = Calls(trigger, around, settings.report_batch_item_failures)
         to = settings.on_failure and destination(settings.on_failure, around.root)
-        self.ends = Ends(trigger, settings.stream, around, to or None)
+        self.ends = Ends(trigger, settings.stream, self.form, around, to or None)
 
-    async def lanes(self) -> list[Lane]:
-        """One for each shard and part of its keys; where they begin is on disk then."""
-        count = self.settings.parallelization
-        kept = self.streams.store.checkpoints(self.consumer)
-        made, batch = [], Batch()
-        for index, shard in enumerate(self.streams.shards(self.settings.stream)):
-            mine = [each for each in kept if each.shard == shard.id]
-            progresses = batching.starts(mine, count, self._first(shard))
-            rows = [
-                batching.checkpoint(shard.id, lane, count, progress)
-                for lane, progress in enumerate(progresses)
-            ]
-            batch.also(*lanes_dropped(self.consumer, shard.id, count))
-            batch.also(*checkpointed(self.consumer, rows))
-            made += [Lane(self, shard, index, n, each) for n, each in enumerate(progresses)]
-        await self.around.store.commit(batch)
-        return made
+    async def work_at(self, shard: Shard) -> None:
+        """Until the shard's end or the server's stop; where its lanes begin is on disk first."""
+        progresses, changes = shard.opening(self.settings.parallelization)
+        batch = Batch()
+        for change in changes:
+            batch.also(*change)
+        await self.ends.commit(batch)
+        lanes = [Lane(self, shard, number, each) for number, each in enumerate(progresses)]
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(shard.run()), group.create_task(self._wake(lanes))]
+            await asyncio.wait([group.create_task(lane.run()) for lane in lanes])
+            for task in beside:
+                task.cancel()
+        if not self.around.stopping.is_set():
+            await shard.finished()
 
-    def _first(self, shard: Shard) -> int:
-        """Where a new trigger begins."""
-        match self.settings.starting_position:
-            case "TRIM_HORIZON":
-                return shard.row.trimmed
-            case "LATEST":
-                return shard.row.last
-        return self.streams.before(shard, self.settings.starting_ms)
+    async def _wake(self, lanes: Sequence[Lane]) -> None:
+        await self.around.stopping.wait()
+        for lane in lanes:
+            lane.wake.set()
 
-    def wanted(self, record: Record, lane: int) -> bool:
+    def now_ms(self) -> int:
+        return self.around.streams.now_ms()
+
+    def wanted(self, record: Given, lane: int) -> bool:
         """Whether a lane's function is to see it."""
         if numbers.lane_of(record.key, self.settings.parallelization) != lane:
             return False
         if record.at_ms < self.settings.starting_ms:
             return False
-        return not self.filters.filters or self.filters.accepts(kinesis.inner(given(record)))
+        return not self.filters.filters or self.filters.accepts(self.form.inner(record))
 
 
 class Lane:
     """A shard's records, or those of a part of its keys, one batch after the other."""
 
-    def __init__(
-        self, reader: Reader, shard: Shard, index: int, number: int, progress: Progress
-    ) -> None:
+    def __init__(self, reader: Reader, shard: Shard, number: int, progress: Progress) -> None:
         self.wake = asyncio.Event()
         self._reader = reader
         self._shard = shard
         self._number = number
         self._progress = progress
         self._extent = Extent(progress.after)
-        self._committed = progress.after
+        self._skipped = 0
         self._sealed_ms = 0
         self._stopping = reader.around.stopping
-        self._source = Source(
-            reader.around.address, reader.settings.stream, numbers.shard_id(index)
-        )
 
     async def run(self) -> None:
         """Until the server stops; what was begun is then written down."""
         self._shard.listeners.append(self.wake.set)
         try:
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not self._is_over():
                 self.wake.clear()
                 await self._turn()
         finally:
             self._shard.listeners.remove(self.wake.set)
+
+    def _is_over(self) -> bool:
+        return self._progress.window is None and self._shard.is_over(self._progress.after)
 
     async def _turn(self) -> None:
         await self._account_for_trimmed()
         if self._scan():
             await asyncio.sleep(0)  # others' turn: there may be much to look at
             return
-        rules, now_ms = self._reader.rules, self._reader.streams.now_ms()
+        rules, now_ms = self._reader.rules, self._reader.now_ms()
         step = batching.next_step(self._extent, self._progress, rules, now_ms, _clock_ms())
         if not self._extent.count:
             await self._skip()
@@ -169,23 +165,21 @@ class Lane:
             case "forget":
                 self._move(_with_ends(self._progress, self._progress.ends[:-1]))
             case "wait":
-                await _sleep(self.wake, step.wait_ms)
+                if not self._is_over():
+                    await _sleep(self.wake, step.wait_ms)
 
     def _scan(self) -> bool:
         """Look at some records; whether there may be more to look at."""
         if self._extent.full:
             return False
         reader, looked = self._reader, False
-        now_ms, clock_ms = reader.streams.now_ms(), _clock_ms()
-        found = reader.streams.read(self._shard, self._extent.scanned, CHUNK_RECORDS, CHUNK_BYTES)
-        for record in found:
+        now_ms, clock_ms = reader.now_ms(), _clock_ms()
+        found = self._shard.read(self._extent.scanned, CHUNK_RECORDS, CHUNK_BYTES)
+        for sequence, record in found:
             looked = True
-            seen = Seen(
-                record.sequence,
-                record.at_ms,
-                kinesis.size_of(record.key, record.data),
-                reader.wanted(record, self._number),
-            )
+            wanted = reader.wanted(record, self._number)
+            seen = Seen(sequence, record.at_ms, reader.form.size(record), wanted)
+            self._skipped += not wanted
             if not batching.take(
                 self._extent, self._progress, reader.rules, seen, now_ms, clock_ms
             ):
@@ -195,13 +189,15 @@ class Lane:
     async def _skip(self) -> None:
         """What was looked at and is not for the function is dealt with."""
         self._progress = _behind(self._progress, self._extent.scanned)
-        if self._progress.after - self._committed >= SKIPPED_MAX:
+        self._shard.passed(self._number, self._progress.after)
+        if self._skipped >= SKIPPED_MAX:
             await self._commit(Batch(), self._progress)
 
     def _move(self, progress: Progress) -> None:
         """Look for the next batch from here on."""
         self._progress = progress
         self._extent = Extent(progress.after)
+        self._shard.passed(self._number, progress.after)
 
     async def _run_batch(self) -> None:
         if self._extent.expired:
@@ -216,9 +212,10 @@ class Lane:
         records = self._collect()
         if not records:
             return self._move(progress)  # they were trimmed just now
-        window = _window(records[0].at_ms, progress, reader.rules)
-        event = kinesis.event(self._source, [given(record) for record in records], window)
-        names = [numbers.sequence_number(r.shard, r.sequence) for r in records]
+        told, source = [record.given for record in records], self._shard.source
+        window = _window(told[0].at_ms, progress, reader.rules)
+        event = batches.event(reader.form, source, told, window)
+        names = [record.number for record in told]
         called = await reader.calls.run(event, names, window is not None, extent.expired)
         step = batching.after_batch(
             progress,
@@ -230,23 +227,23 @@ class Lane:
         )
         batch = Batch()
         if step.given_up is not None:
-            lost = [given(record) for record in records[step.given_up :]]
+            lost = told[step.given_up :]
             ended = Ended(step.condition, progress.attempts + 1, called, event)
             if step.given_up:
-                ended = ended.of(kinesis.event(self._source, lost, window))
-            reader.ends.give_up(batch, self._source, ended, lost)
+                ended = ended.of(batches.event(reader.form, source, lost, window))
+            reader.ends.give_up(batch, source, ended, lost)
         await self._settle(batch, step, called.verdict.kind)
         return None
 
-    def _collect(self) -> list[Record]:
+    def _collect(self) -> list[Numbered]:
         """The records of the batch, which are behind the ones that are done."""
         reader, extent = self._reader, self._extent
-        found: list[Record] = []
+        found: list[Numbered] = []
         span = extent.last - self._progress.after
-        for record in reader.streams.store.read(self._shard.id, self._progress.after, span):
+        for record in self._shard.read(self._progress.after, span):
             if record.sequence > extent.last:
                 break
-            if reader.wanted(record, self._number):
+            if reader.wanted(record.given, self._number):
                 found.append(record)
         return found
 
@@ -257,18 +254,18 @@ class Lane:
         end_ms = window.start_ms + reader.rules.tumbling_ms
         if not self._extent.full and not window.early and self._sealed_ms < end_ms:
             # A record of its time may just be on its way to the disk.
-            await reader.streams.sealed(self._shard, end_ms)
+            await self._shard.sealed(end_ms)
             self._sealed_ms = end_ms
             return
-        ending = kinesis.Window(window.start_ms, end_ms, window.state, True, window.early)
-        event = kinesis.event(self._source, [], ending)
+        ending = batches.Window(window.start_ms, end_ms, window.state, True, window.early)
+        event = batches.event(reader.form, self._shard.source, [], ending)
         async with reader.slots:
             called = await reader.calls.run(event, [], True, False)
             step = batching.after_close(progress, called.verdict, reader.rules, random.random())
             batch = Batch()
             if step.given_up is not None:
                 ended = Ended(step.condition, progress.attempts + 1, called, event)
-                reader.ends.give_up(batch, self._source, ended, [])
+                reader.ends.give_up(batch, self._shard.source, ended, [])
             await self._settle(batch, step, called.verdict.kind)
 
     async def _settle(self, batch: Batch, step: batching.Step, kind: str) -> None:
@@ -282,18 +279,18 @@ class Lane:
 
     async def _commit(self, batch: Batch, progress: Progress) -> None:
         lanes = self._reader.settings.parallelization
-        row = batching.checkpoint(self._shard.id, self._number, lanes, progress)
-        batch.also(*checkpointed(self._reader.consumer, [row]))
+        batch.also(*self._shard.reached(self._number, lanes, progress))
         await self._reader.ends.commit(batch)
-        self._committed = progress.after
+        self._skipped = 0
 
     async def _account_for_trimmed(self) -> None:
         """Tell of records that grew too old before they were read."""
-        trimmed, after = self._shard.row.trimmed, self._progress.after
+        trimmed, after = self._shard.trimmed(), self._progress.after
         if trimmed <= after:
             return
         batch = Batch()
-        self._reader.ends.skipped(batch, self._source, self._shard.id, after + 1, trimmed)
+        names = self._shard.number(after + 1), self._shard.number(trimmed)
+        self._reader.ends.skipped(batch, self._shard.source, names, trimmed - after)
         ends = tuple(end for end in self._progress.ends if end > trimmed)
         progress = Progress(trimmed, 0, ends, self._progress.window)
         await self._commit(batch, progress)
@@ -305,17 +302,12 @@ def consumer_of(function: str, stream: str) -> str:
     return f"{function}/{stream}"
 
 
-def given(record: Record) -> Given:
-    number = numbers.sequence_number(record.shard, record.sequence)
-    return Given(number, record.at_ms, record.key, record.data)
-
-
-def _window(first_ms: int, progress: Progress, rules: Rules) -> kinesis.Window | None:
+def _window(first_ms: int, progress: Progress, rules: Rules) -> batches.Window | None:
     if not rules.tumbling_ms:
         return None
     start_ms = batching.window_start(first_ms, rules)
     state = progress.window.state if progress.window else b"{}"
-    return kinesis.Window(start_ms, start_ms + rules.tumbling_ms, state, False, False)
+    return batches.Window(start_ms, start_ms + rules.tumbling_ms, state, False, False)
 
 
 def _behind(progress: Progress, after: int) -> Progress:

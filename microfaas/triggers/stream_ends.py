@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from microfaas.config import Trigger
 from microfaas.errors import FunctionNotFound, MachineError, MicrofaasError, TooManyRequests
 from microfaas.invoke import new_request_id
-from microfaas.messaging import stream_numbers as numbers
 from microfaas.model import Destination, Invocation, Outcome
-from microfaas.payloads import kinesis, results
-from microfaas.payloads.kinesis import Given, Lost, Source
+from microfaas.payloads import batches, results
+from microfaas.payloads.batches import Form, Given, Lost, Source
 from microfaas.store import events
 from microfaas.store.dead import DeadLetter
 from microfaas.store.events import PREFIX, EventAttributes
@@ -72,8 +71,8 @@ class Calls:
     def _verdict(self, outcome: Outcome, names: Sequence[str], windowed: bool) -> Verdict:
         if not outcome.ok:
             return Verdict("failed")
-        place = kinesis.first_failed(outcome.payload, names) if self._reports and names else None
-        state = kinesis.state_in(outcome.payload) if windowed else None
+        place = batches.first_failed(outcome.payload, names) if self._reports and names else None
+        state = batches.state_in(outcome.payload) if windowed else None
         if place is None:
             return Verdict("ok", state=state)
         return Verdict("failed", place, state if place else None)
@@ -103,11 +102,17 @@ class Ends:
     """What a trigger tells of batches that were given up, as parts of batches of changes."""
 
     def __init__(
-        self, trigger: Trigger, stream: str, around: Surroundings, to: Destination | None
+        self,
+        trigger: Trigger,
+        stream: str,
+        form: Form,
+        around: Surroundings,
+        to: Destination | None,
     ) -> None:
         self._function = trigger.function
         self._qualifier = trigger.qualifier
         self._stream = stream
+        self._form = form
         self._store = around.store
         self._destinations = around.destinations
         # As the mapping has it, so without $LATEST.
@@ -141,14 +146,14 @@ class Ends:
             _log.error("%s: cannot tell of a batch: %s", self._function, error)
             batch.also("bury", [letter])
 
-    def skipped(self, batch: Batch, source: Source, shard: int, first: int, last: int) -> None:
-        """Records that the stream no longer has: there is nothing left to keep of them."""
-        names = [numbers.sequence_number(shard, sequence) for sequence in (first, last)]
+    def skipped(self, batch: Batch, source: Source, names: tuple[str, str], count: int) -> None:
+        """Records that the stream no longer has: there is nothing left to keep of them. `names`
+        are the first one's and the last one's numbers."""
         _log.error(
             "%s: up to %d records of %s in %s were removed by age before they were read, "
             "%s to %s; raise the stream's retention_s, or make the function faster",
             self._function,
-            last - first + 1,
+            count,
             source.shard_id,
             self._stream,
             *names,
@@ -156,7 +161,7 @@ class Ends:
         if self._to is None:
             return
         now_ms = int(time.time() * 1000)
-        lost = Lost(names[0], names[1], now_ms, now_ms, last - first + 1)
+        lost = Lost(*names, now_ms, now_ms, count)
         ended = Ended("RecordAgeExceeded", 0, Called(new_request_id(), Verdict("expired")), b"")
         try:
             self._destinations.send(batch, self._to, self._record(source, ended, lost, 0))
@@ -185,7 +190,8 @@ class Ends:
                 await asyncio.sleep(RECORD_AGAIN_S)
 
     def _record(self, source: Source, ended: Ended, lost: Lost, attempts: int) -> bytes:
-        return kinesis.failure(
+        return batches.failure(
+            form=self._form,
             at_ms=int(time.time() * 1000),
             request_id=ended.called.request_id,
             function_arn=self._arn,

@@ -278,7 +278,7 @@ def test_triggers_that_cannot_be_put(served: Project) -> None:
     assert status == 400
     for text in (
         "functions.f.triggers[0].queue: is missing",
-        "functions.f.triggers[1].type: is 'fax'; it must be one of: bucket, event, queue",
+        "functions.f.triggers[1].type: is 'fax'; it must be one of: bucket, event",
     ):
         assert text in told["message"]
     status, told = triggers(served, "f", wrong[2:])

@@ -133,3 +133,58 @@ def test_queues_that_are_not_there(served: Project, other: Project) -> None:
     other.kill()
     with pytest.raises(ClientError, match=f"cannot reach {other.url}"):
         mapped(served, f"arn:aws:sqs:{THERE}:orders")
+
+
+def put(project: Project, *records: str, key: str = "k") -> None:
+    streams = client(project, "kinesis")
+    rows = [{"Data": each.encode(), "PartitionKey": key} for each in records]
+    assert streams.put_records(StreamName="clicks", Records=rows)["FailedRecordCount"] == 0
+
+
+def test_records_of_a_stream_elsewhere(served: Project, other: Project) -> None:
+    source = f"arn:aws:kinesis:{THERE}:stream/clicks"
+    put(other, "before")
+    uuid = mapped(
+        served,
+        source,
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=10,
+        ParallelizationFactor=2,
+        MaximumRetryAttempts=0,
+        BisectBatchOnFunctionError=True,
+        DestinationConfig={"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:lost"}},
+        FilterCriteria={"Filters": [{"Pattern": '{"partitionKey": ["k", "other"]}'}]},
+    )
+    until(lambda: data(served) == ["before"])
+    wanted = [str(n) for n in range(30)]
+    put(other, *wanted)
+    put(other, "unseen", key="unwanted")
+    until(lambda: data(served) == ["before", *wanted])
+    assert {each[2] for each in got(served)} == {source}
+    shown = client(served).get_event_source_mapping(UUID=uuid)
+    assert shown["LastProcessingResult"] == "OK"
+
+    put(other, "fine", "raise", "good")
+    until(lambda: depth(served, "lost") == 1)
+    queues = client(served, "sqs")
+    url = queues.get_queue_url(QueueName="lost")["QueueUrl"]
+    (message,) = queues.receive_message(QueueUrl=url)["Messages"]
+    record = json.loads(message["Body"])
+    assert record["KinesisBatchInfo"]["streamArn"] == source
+    assert record["KinesisBatchInfo"]["batchSize"] == 1
+    until(lambda: data(served)[-1] == "good")
+
+    # After a power cut it goes on behind what was dealt with.
+    served.kill()
+    put(other, "meanwhile", "while", key="other")
+    served.start()
+    put(other, "after")
+    until(lambda: {"meanwhile", "while", "after"} <= set(data(served)))
+    assert data(served).count("good") == 1
+    assert data(served).count("before") == 1
+
+
+def test_streams_that_are_not_there(served: Project, other: Project) -> None:
+    text = f"Stream not found: arn:aws:kinesis:{THERE}:stream/none"
+    with pytest.raises(ClientError, match=text):
+        mapped(served, f"arn:aws:kinesis:{THERE}:stream/none", StartingPosition="LATEST")

@@ -7,11 +7,13 @@ import json
 import pytest
 
 from microfaas.model import Address, Outcome, Status
-from microfaas.payloads import kinesis
-from microfaas.payloads.kinesis import Given, Lost, Source
+from microfaas.payloads import batches, kinesis
+from microfaas.payloads.batches import Given, Lost, Source
 
 SENT = ["11", "12", "13"]
-SOURCE = Source(Address(), "simple-stream", "shardId-000000000000")
+SOURCE = Source(
+    Address(), kinesis.arn("us-east-1", "123456789012", "simple-stream"), "shardId-000000000000"
+)
 
 
 def named(*numbers: object) -> bytes:
@@ -43,7 +45,7 @@ def named(*numbers: object) -> bytes:
     ],
 )
 def test_the_lowest_failure(payload: bytes, place: int | None) -> None:
-    assert kinesis.first_failed(payload, SENT) == place
+    assert batches.first_failed(payload, SENT) == place
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_the_lowest_failure(payload: bytes, place: int | None) -> None:
     ],
 )
 def test_the_state_that_is_passed_on(payload: bytes, state: bytes) -> None:
-    assert kinesis.state_in(payload) == state
+    assert batches.state_in(payload) == state
 
 
 def test_an_event_is_as_in_lambda() -> None:
@@ -69,7 +71,7 @@ def test_an_event_is_as_in_lambda() -> None:
         "s1",
         b"Hello World",
     )
-    assert json.loads(kinesis.event(SOURCE, [given])) == {
+    assert json.loads(batches.event(kinesis.FORM, SOURCE, [given])) == {
         "Records": [
             {
                 "kinesis": {
@@ -95,13 +97,14 @@ def test_an_event_is_as_in_lambda() -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 10_000])
 def test_a_records_size_is_not_underrated(key: str, size: int) -> None:
     given = Given("4" * 56, 1480641523477, key, bytes(size))
-    one, two = (len(kinesis.event(SOURCE, [given] * count)) for count in (1, 2))
-    assert two - one <= kinesis.size_of(key, given.data)
+    one, two = (len(batches.event(kinesis.FORM, SOURCE, [given] * count)) for count in (1, 2))
+    assert two - one <= kinesis.FORM.size(given)
 
 
 @pytest.mark.parametrize(("status", "error"), [(Status.OK, None), (Status.ERROR, "Unhandled")])
 def test_what_a_destination_is_told(status: Status, error: str | None) -> None:
-    told = kinesis.failure(
+    told = batches.failure(
+        form=kinesis.FORM,
         at_ms=0,
         request_id="r",
         function_arn="arn",
