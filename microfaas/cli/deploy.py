@@ -49,7 +49,7 @@ _COLUMNS = ("DID", "KIND", "NAME", "WHAT")
     help="Go back as soon as it holds: 'errors>2%', 'mean>200ms', 'p99>1s'.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; tell what would be changed.")
-@click.option("--gateway", "endpoint_url", metavar="URL", help="Where it goes, --endpoint-url too.")
+@click.option("--gateway", metavar="URL", help="Where it goes; the same as --endpoint-url.")
 @project.reaching
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 def command(
@@ -61,6 +61,7 @@ def command(
     for_s: int | None,
     rules: tuple[str, ...],
     dry_run: bool,
+    gateway: str | None,
     endpoint_url: str | None,
     key_file: str | None,
     ca_file: str | None,
@@ -75,7 +76,7 @@ def command(
     from microfaas.cli.deployment.changes import Changes
 
     tried = _canary(alias, canary, for_s, rules)
-    client = project.reach(endpoint_url, key_file, ca_file)
+    client = project.reach(gateway or endpoint_url, key_file, ca_file)
     changes = Changes(client, dry=dry_run)
     try:
         begun = _deploy(

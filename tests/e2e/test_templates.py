@@ -148,7 +148,7 @@ def test_a_template_is_deployed(gateway: Project) -> None:
     lambdas = gateway.lambda_client()
     url = lambdas.get_function_url_config(FunctionName="Work", Qualifier="live")["FunctionUrl"]
     assert get(url)["said"] == "hello, world"
-    gateway.cli("queue", "send", "Jobs", "a parcel")
+    assert gateway.cli("queue", "send", "Jobs", "-d", "a parcel").returncode == 0
     until(lambda: "got a parcel" in gateway.log("Work"), "the message")
     assert deploy(gateway) == []
 

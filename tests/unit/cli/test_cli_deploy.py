@@ -178,6 +178,24 @@ def test_only_what_differs_is_changed(gateway: Gateway, deploy: Callable[..., Re
     assert settings == ("PUT", "/2015-03-31/functions/work/configuration", {"Timeout": 6})
 
 
+@pytest.mark.parametrize("option", ["--gateway", "--endpoint-url"])
+def test_the_gateway_may_be_named_both_ways(
+    gateway: Gateway,
+    deploy: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    reached: list[str | None] = []
+
+    def reach(url: str | None, *_: object) -> Gateway:
+        reached.append(url)
+        return gateway
+
+    monkeypatch.setattr(project, "reach", reach)
+    deploy(option, "http://there:9000")
+    assert reached == ["http://there:9000"]
+
+
 def test_a_dry_run_changes_nothing(gateway: Gateway, deploy: Callable[..., Result]) -> None:
     done = deploy("--dry-run", "--alias", "live", "--json")
     rows = json.loads(done.stdout)["changes"]
