@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from microfaas.config import Config, Trigger
 from microfaas.control.downloads import Downloads
+from microfaas.control.layers import Layers
 from microfaas.control.lifecycle import Lifecycle, Machine
 from microfaas.control.mappings import Mappings
 from microfaas.control.registry import Registry
@@ -15,8 +16,10 @@ from microfaas.control.rollouts import Rollouts
 from microfaas.control.routing import Routing
 from microfaas.control.urls import Urls
 from microfaas.durable import Durable
-from microfaas.errors import ConfigError, Problem, ServiceError
+from microfaas.errors import ConfigError, Problem
 from microfaas.gateway.aws.lambda_functions import FunctionsApi
+from microfaas.gateway.aws.lambda_layer_policies import LayerPolicies
+from microfaas.gateway.aws.lambda_layers import LayersApi
 from microfaas.gateway.aws.lambda_mappings import MappingsApi
 from microfaas.gateway.aws.lambda_shapes import Shapes
 from microfaas.gateway.aws.lambda_urls import LambdaUrls
@@ -45,8 +48,9 @@ class ControlPlane:
         """`url` is where the gateway is for those who are not its functions."""
         self._machine = machine
         self.registry = registry
+        self.layers = Layers(registry, machine.packages)
         self.lifecycle = Lifecycle(
-            registry, machine, self._layer, config.api, tasks, durable.follow
+            registry, machine, self.layers.package, config.api, tasks, durable.follow
         )
         self.routing = Routing(registry, machine.deployer)
         self.rollouts = Rollouts(
@@ -59,19 +63,25 @@ class ControlPlane:
 
     async def open(self) -> None:
         """Serve what the last run left; the file's functions are served already."""
+        await self.layers.open()
         await self.lifecycle.open()
         self.routing.open()
         self.rollouts.open()
-        self._machine.packages.prune(self.registry.packages())
+        self._machine.packages.prune({*self.registry.packages(), *self.layers.packages()})
 
     def services(self, mappings: Mappings) -> list[Service]:
         """What the gateway answers of Lambda's API, beside invoking."""
         registry, config = self.registry, self._config
-        shapes = Shapes(registry, self.lifecycle.faults, self._layer_size)
+        shapes = Shapes(registry, self.lifecycle.faults, self.layers.size)
         buckets = _folders(config.triggers, config.root)
         strict = config.api.strict
         parts = (
-            FunctionsApi(registry, self.lifecycle, shapes, self.downloads, buckets, strict=strict),
+            FunctionsApi(
+                *(registry, self.lifecycle, shapes, self.layers, self.downloads, buckets),
+                strict=strict,
+            ),
+            LayersApi(self.layers, self.downloads, buckets, config.address),
+            LayerPolicies(self.layers, config.address),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),
             LambdaUrls(self.urls, config.address, self._url),
             MappingsApi(mappings, registry.exists, config.address),
@@ -89,12 +99,6 @@ class ControlPlane:
         if not self.downloads.opens(package, expires_s, signature):
             return None
         return self._machine.packages.read(package)
-
-    def _layer(self, arn: str) -> str:
-        raise ServiceError("InvalidParameterValueException", f"Layer version {arn} does not exist.")
-
-    def _layer_size(self, arn: str) -> int:
-        return os.path.getsize(self._machine.packages.path(self._layer(arn)))
 
 
 def of_file(registry: Registry, config: Config) -> list[Function]:

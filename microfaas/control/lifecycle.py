@@ -7,19 +7,15 @@ between the two loses nothing. Changes to one function happen one after the othe
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
-import os
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Mapping
-from io import BytesIO
 
 import msgspec
 
 from microfaas.config import ApiTable
-from microfaas.control import making, revisions
+from microfaas.control import making, packing, revisions
 from microfaas.control.records import Edition, Head, Package, Settings
 from microfaas.control.registry import Registry, key
 from microfaas.deploy import Deployer
@@ -28,7 +24,6 @@ from microfaas.model import LATEST, Function, Version
 from microfaas.runtime import Runtimes
 from microfaas.store.packages import Packages
 
-UNZIP_FAULT = "Could not unzip uploaded file. Please check your file, then try to upload again."
 # Who has reserved some gets no waiting line: beyond it calls are refused at once, as AWS does.
 RESERVED_WAITING = 0
 
@@ -98,7 +93,8 @@ class Lifecycle:
             if self._registry.knows(name):
                 text = f"Function already exist: {name}"
                 raise ServiceError("ResourceConflictException", text)
-            edition = self._edition(settings, await self._package(data), created=True)
+            package = await packing.keep(self._machine.packages, data)
+            edition = self._edition(settings, package, created=True)
             head = Head(latest=edition, tags=dict(tags), signing_config=signing_config)
             version = await self._build(name, edition, LATEST, head)
             await self._registry.commit(self._registry.functions.put(name, head))
@@ -124,7 +120,9 @@ class Lifecycle:
             revisions.check(revisions.of(self._registry, name), revision)
             settings = change(old)
             old = await self._packed(name, old)
-            package = old.package if data is None else await self._package(data)
+            package = old.package
+            if data is not None:
+                package = await packing.keep(self._machine.packages, data)
             edition = self._edition(settings, package, function=old.function)
             head = msgspec.structs.replace(head, latest=edition)
             version = await self._build(name, edition, LATEST, head)
@@ -230,17 +228,12 @@ class Lifecycle:
         path = self._machine.packages.path(edition.package.sha256)
         try:
             self._machine.check(function)
+            await asyncio.to_thread(packing.unpacked_bytes, [function.code, *function.layers])
             return await self._machine.deployer.build(function, (), number)
         except ConfigError as error:
-            text = "; ".join(
-                problem.what if problem.where == os.path.basename(path) else str(problem)
-                for problem in error.problems
-            )
-            is_zip = await asyncio.to_thread(zipfile.is_zipfile, path)
-            refused = ServiceError(
-                "InvalidParameterValueException", text if is_zip else UNZIP_FAULT
-            )
-            raise refused from None
+            raise packing.refusal(error, path) from None
+        except ServiceError:
+            raise
         except MicrofaasError as error:
             raise ServiceError("InvalidParameterValueException", str(error)) from None
 
@@ -269,12 +262,6 @@ class Lifecycle:
             function.limits, concurrency_max=head.reserved, waiting_max=RESERVED_WAITING
         )
         return msgspec.structs.replace(function, limits=limits)
-
-    async def _package(self, data: bytes) -> Package:
-        if not zipfile.is_zipfile(BytesIO(data)):
-            raise ServiceError("InvalidParameterValueException", UNZIP_FAULT)
-        sha256 = await asyncio.to_thread(self._machine.packages.put, data)
-        return Package(sha256, len(data), sha256)
 
     async def _packed(self, name: str, edition: Edition) -> Edition:
         """An edition whose code and layers are packages, and no folders that a file names."""
@@ -358,13 +345,8 @@ class Lifecycle:
             )
 
 
-def shown_sha256(edition: Edition) -> str:
-    """CodeSha256, as the API writes it."""
-    return base64.b64encode(bytes.fromhex(edition.package.code_sha256)).decode()
-
-
 def _check_code(edition: Edition, code_sha256: str) -> None:
-    current = shown_sha256(edition)
+    current = packing.shown_sha256(edition.package)
     if code_sha256 and code_sha256 != current:
         raise ServiceError(
             "InvalidParameterValueException",

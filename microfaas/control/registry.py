@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import stat
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Literal, NoReturn
 
 from microfaas.control.making import events, settings_of
@@ -158,10 +158,17 @@ class Registry:
 
     def packages(self) -> Collection[str]:
         """The packages that editions are made of, by their hashes."""
-        latest = [head.latest for _, head in self.functions.all()]
-        editions = [*filter(None, latest), *(edition for _, edition in self.versions.all())]
+        editions = list(self.editions())
         layers = [layer for e in editions if e.function for layer in e.function.layers]
         return {edition.package.sha256 for edition in editions}.union(layers)
+
+    def editions(self) -> Iterator[Edition]:
+        """All that the API has made."""
+        for _, head in self.functions.all():
+            if head.latest is not None:
+                yield head.latest
+        for _, edition in self.versions.all():
+            yield edition
 
     def _of_qualifiers(self) -> list[Table[Any]]:
         return [

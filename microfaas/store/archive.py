@@ -6,10 +6,11 @@ or device must not be made, and what it claims to contain is counted before any 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from microfaas import strict
@@ -43,16 +44,27 @@ def unpack(source: str, target: str) -> None:
 
     Raises ConfigError. What was written until then is the caller's to remove.
     """
+    with _opened(source) as (archive, plan):
+        for folder in plan.folders:
+            place = os.path.join(target, folder)
+            os.mkdir(place)
+            os.chmod(place, tree.FOLDER_MODE)  # whatever the umask is
+        for path, entry in plan.files:
+            _extract(archive, entry, os.path.join(target, path))
+
+
+def unpacked_bytes(source: str) -> int:
+    """What the archive's files take together, as it says itself. Raises ConfigError."""
+    with _opened(source) as (_, plan):
+        return sum(entry.bytes for _, entry in plan.files)
+
+
+@contextlib.contextmanager
+def _opened(source: str) -> Iterator[tuple[ZipReader, _Plan]]:
     with open(source, "rb") as file:
         try:
             archive = ZipReader(file.fileno(), ENTRIES_MAX)
-            plan = _plan(source, archive.entries)
-            for folder in plan.folders:
-                place = os.path.join(target, folder)
-                os.mkdir(place)
-                os.chmod(place, tree.FOLDER_MODE)  # whatever the umask is
-            for path, entry in plan.files:
-                _extract(archive, entry, os.path.join(target, path))
+            yield archive, _plan(source, archive.entries)
         except Unsound as error:
             raise refused(source, [Problem(os.path.basename(source), str(error))]) from None
 

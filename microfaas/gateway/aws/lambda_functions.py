@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from microfaas.control.downloads import Downloads
+from microfaas.control.layers import Layers
 from microfaas.control.lifecycle import Lifecycle
+from microfaas.control.records import Edition, Settings
 from microfaas.control.registry import Registry
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import lambda_code, lambda_settings
@@ -26,6 +28,7 @@ class FunctionsApi:
         registry: Registry,
         lifecycle: Lifecycle,
         shapes: Shapes,
+        layers: Layers,
         downloads: Downloads,
         buckets: Mapping[str, str],
         *,
@@ -34,6 +37,7 @@ class FunctionsApi:
         self._registry = registry
         self._lifecycle = lifecycle
         self._shapes = shapes
+        self._layers = layers
         self._downloads = downloads
         self._buckets = buckets
         self._strict = strict
@@ -56,6 +60,7 @@ class FunctionsApi:
             text = "Number of tags exceeds resource tag limit."
             raise ServiceError("InvalidParameterValueException", text)
         settings = lambda_settings.created(params, self._strict)
+        self._layers.check(settings.layers)
         data = await lambda_code.package(params["Code"], self._buckets)
         edition = await self._lifecycle.create(
             name,
@@ -115,7 +120,7 @@ class FunctionsApi:
         name = whole(params, self._registry.address)
         edition = await self._lifecycle.update(
             name,
-            lambda old: lambda_settings.changed(old.settings, params, self._strict),
+            lambda old: self._changed(old, params),
             revision=params.get("RevisionId", ""),
         )
         return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
@@ -134,6 +139,12 @@ class FunctionsApi:
             raise ServiceError("InvalidParameterValueException", text)
         await self._lifecycle.delete_version(name, qualifier)
         return {"StatusCode": 204}
+
+    def _changed(self, old: Edition, params: Params) -> Settings:
+        settings = lambda_settings.changed(old.settings, params, self._strict)
+        if "Layers" in params:
+            self._layers.check(settings.layers)
+        return settings
 
     def _rows(self, every_version: bool) -> Iterator[tuple[str, Params]]:
         for name in self._registry.names():

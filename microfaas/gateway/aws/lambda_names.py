@@ -1,4 +1,4 @@
-"""Functions as Lambda's operations name them: bare, with a qualifier, or as ARNs."""
+"""Functions and layers as Lambda's operations name them: bare, with a qualifier, or as ARNs."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def whole(params: Params, address: Address) -> str:
             "function ARN.",
         )
     return name
+
+
+def layer(text: str, address: Address) -> str:
+    """The name of a layer, given as such or by its ARN. Raises ServiceError for another's."""
+    own = f"arn:aws:lambda:{address.region}:{address.account_id}:layer:"
+    if text.startswith("arn:") and not text.startswith(own):
+        message = "The resource you requested does not exist."
+        raise ServiceError("ResourceNotFoundException", message)
+    return text.removeprefix(own)

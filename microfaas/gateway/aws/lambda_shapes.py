@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from microfaas.control import revisions
-from microfaas.control.lifecycle import shown_sha256
+from microfaas.control import packing, revisions
 from microfaas.control.making import whole_s
 from microfaas.control.records import Alias, Edition
 from microfaas.control.registry import Registry, key
@@ -58,7 +57,7 @@ class Shapes:
             "Role": settings.role,
             "Handler": settings.handler,
             "CodeSize": edition.package.size,
-            "CodeSha256": shown_sha256(edition),
+            "CodeSha256": packing.shown_sha256(edition.package),
             "Description": own,
             "Timeout": whole_s(settings.timeout_s),
             "MemorySize": settings.memory_mb,

@@ -1,0 +1,49 @@
+"""Packages as they come in: kept when they are .zip archives, refused in Lambda's words else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import zipfile
+from collections.abc import Iterable
+from io import BytesIO
+
+from microfaas.control.records import Package
+from microfaas.errors import ConfigError, ServiceError
+from microfaas.store import archive
+from microfaas.store.packages import Packages
+
+UNZIP_FAULT = "Could not unzip uploaded file. Please check your file, then try to upload again."
+
+
+async def keep(packages: Packages, data: bytes) -> Package:
+    """Raises ServiceError for what is no .zip, MachineError."""
+    if not zipfile.is_zipfile(BytesIO(data)):
+        raise ServiceError("InvalidParameterValueException", UNZIP_FAULT)
+    sha256 = await asyncio.to_thread(packages.put, data)
+    return Package(sha256, len(data), sha256)
+
+
+def unpacked_bytes(paths: Iterable[str]) -> int:
+    """What packages take once they are unpacked. Blocking. Raises ServiceError for more than
+    Lambda's limit, ConfigError for one that cannot be taken."""
+    found = sum(map(archive.unpacked_bytes, paths))
+    if found >= archive.UNPACKED_BYTES_MAX:
+        text = f"Unzipped size must be smaller than {archive.UNPACKED_BYTES_MAX} bytes"
+        raise ServiceError("InvalidParameterValueException", text)
+    return found
+
+
+def shown_sha256(package: Package) -> str:
+    """CodeSha256, as the API writes it."""
+    return base64.b64encode(bytes.fromhex(package.code_sha256)).decode()
+
+
+def refusal(error: ConfigError, path: str) -> ServiceError:
+    """What is wrong with a package; whoever sent it does not know where it lies."""
+    text = "; ".join(
+        problem.what if problem.where == os.path.basename(path) else str(problem)
+        for problem in error.problems
+    )
+    return ServiceError("InvalidParameterValueException", text)
