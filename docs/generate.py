@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from docs import aws_api
+from microfaas.config.api import ApiTable
 from microfaas.config.endpoints import EndpointTable
 from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
-    ApiTable,
     ConfigTable,
     FunctionTable,
     MountTable,

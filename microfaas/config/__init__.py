@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from microfaas import strict
+from microfaas.config.api import ApiTable
 from microfaas.config.endpoints import EndpointTable, endpoint_tables
 from microfaas.config.events import check_destinations
 from microfaas.config.functions import (
@@ -29,7 +30,6 @@ from microfaas.config.schedules import check_names
 from microfaas.config.stream_tables import StreamTable
 from microfaas.config.streams import check_streams, readers, settled
 from microfaas.config.tables import (
-    ApiTable,
     ConfigTable,
     FunctionTable,
     MountTable,
