@@ -16,8 +16,8 @@ INTRODUCTION = """\
 
 boto3, the `aws` command and AWS's other SDKs call microfaas when their endpoint URL is the
 gateway's: `endpoint_url=`, `--endpoint-url`, or a variable such as `AWS_ENDPOINT_URL_SQS`. A
-function has `AWS_ENDPOINT_URL_LAMBDA`, `_SQS`, `_SNS`, `_KINESIS`, `_EVENTBRIDGE` and `_SCHEDULER`
-set; its calls to any other service go to AWS.
+function has `AWS_ENDPOINT_URL_LAMBDA`, `_SQS`, `_SNS`, `_KINESIS`, `_EVENTBRIDGE`, `_SCHEDULER`,
+`_CLOUDWATCH_LOGS`, `_STS` and `_IAM` set; its calls to any other service go to AWS.
 
 Requests are checked by AWS's own models before anything is done, and errors have AWS's codes. An
 operation that is not in these tables is refused by name (`InvalidAction`,
