@@ -21,6 +21,7 @@ from microfaas.gateway.aws.lambda_functions import FunctionsApi
 from microfaas.gateway.aws.lambda_layer_policies import LayerPolicies
 from microfaas.gateway.aws.lambda_layers import LayersApi
 from microfaas.gateway.aws.lambda_mappings import MappingsApi
+from microfaas.gateway.aws.lambda_policies import PoliciesApi
 from microfaas.gateway.aws.lambda_shapes import Shapes
 from microfaas.gateway.aws.lambda_urls import LambdaUrls
 from microfaas.gateway.aws.lambda_versions import VersionsApi
@@ -80,6 +81,7 @@ class ControlPlane:
                 *(registry, self.lifecycle, shapes, self.layers, self.downloads, buckets),
                 strict=strict,
             ),
+            PoliciesApi(registry, self.lifecycle),
             LayersApi(self.layers, self.downloads, buckets, config.address),
             LayerPolicies(self.layers, config.address),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),

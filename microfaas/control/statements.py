@@ -10,7 +10,7 @@ from microfaas.errors import ServiceError
 
 POLICY_BYTES_MAX = 20480
 _ACCOUNT = re.compile(r"\d{12}")
-_SERVICE = re.compile(r"[\w-]+(\.[\w-]+)*\.amazonaws\.com(\.cn)?")
+_SERVICE = re.compile(r"[\w-]+(\.[\w-]+)*\.(amazonaws\.com(\.cn)?|amazon\.com)")
 
 Statements = tuple[dict[str, Any], ...]
 

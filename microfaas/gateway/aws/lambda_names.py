@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from microfaas.control.registry import Registry
 from microfaas.errors import ServiceError
 from microfaas.gateway import names
 from microfaas.gateway.aws.service import Params
 from microfaas.model import Address
+
+_ALIAS = re.compile(r"(?!\d+$)[\w-]+", re.ASCII)
 
 
 def which(params: Params, address: Address) -> tuple[str, str]:
@@ -33,3 +38,13 @@ def layer(text: str, address: Address) -> str:
         message = "The resource you requested does not exist."
         raise ServiceError("ResourceNotFoundException", message)
     return text.removeprefix(own)
+
+
+def check_qualifier(registry: Registry, name: str, qualifier: str) -> None:
+    """Raises ServiceError for a version or alias that a function has not, each in AWS's words."""
+    if registry.exists(name, qualifier):
+        return
+    if _ALIAS.fullmatch(qualifier):
+        text = f"Cannot find alias arn: {registry.arn(name, qualifier)}"
+        raise ServiceError("ResourceNotFoundException", text)
+    registry.not_found(name, qualifier)
