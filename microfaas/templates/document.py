@@ -68,6 +68,9 @@ def parse(text: str, source: str) -> Document:
     except ImportError:
         raise absent(source) from None
     name = os.path.basename(source)
+    if text.lstrip().startswith("{"):
+        # JSON may be indented by tabs, which are never part of its texts.
+        text = text.replace("\t", " ")
     try:
         reading = Reading(text, name)
         data = reading.data()

@@ -35,13 +35,14 @@ MAPPED = frozenset(
         "AWS::Scheduler::Schedule",
     )
 )
-# What may stand there and asks for nothing: rights, logs, and the rest of what is mapped.
+# What may stand there and asks for nothing: rights, logs, groups, the rest of what is mapped.
 ACCEPTED = frozenset(
     (
         "AWS::ApiGateway::Account",
         "AWS::ApiGateway::Deployment",
         "AWS::ApiGateway::Stage",
         "AWS::ApiGatewayV2::Stage",
+        "AWS::ApplicationInsights::Application",
         "AWS::CodeDeploy::Application",
         "AWS::CodeDeploy::DeploymentGroup",
         "AWS::IAM::ManagedPolicy",
@@ -49,6 +50,7 @@ ACCEPTED = frozenset(
         "AWS::IAM::Role",
         "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
+        "AWS::ResourceGroups::Group",
         "AWS::S3::BucketPolicy",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
@@ -70,6 +72,7 @@ EVENTS = frozenset(
     )
 )
 _NO_TABLES = "microfaas has no tables; name a table of AWS's by its name in a parameter"
+_OWN_ADDRESS = "requests come to the gateway's own address; leave its domain out"
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "AWS::DynamoDB::": _NO_TABLES,
@@ -84,6 +87,8 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "chain the functions by queues or destinations",
         "AWS::Cognito::": "microfaas has no user pools; check tokens in the function",
         "AWS::EC2::": "microfaas has no networks of AWS's; see the function's key network",
+        "AWS::ApiGateway::DomainName": _OWN_ADDRESS,
+        "AWS::ApiGatewayV2::DomainName": _OWN_ADDRESS,
         "AWS::ApiGateway": "routes come from the API's Body, or from the functions' events Api "
         "and HttpApi; write it so",
         "Cognito": "microfaas has no user pools",

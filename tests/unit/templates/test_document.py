@@ -56,7 +56,7 @@ def test_what_the_transform_made_is_where_it_came_from() -> None:
 
 
 def test_json_is_a_template_too() -> None:
-    read = parse('{"Resources": {"Q": {"Type": "AWS::SQS::Queue",\n "Properties": {"A": 1.5}}}}')
+    read = parse('{"Resources": {"Q": {"Type": "AWS::SQS::Queue",\n\t"Properties": {"A": 1.5}}}}')
     assert read.data["Resources"]["Q"]["Properties"] == {"A": 1.5}
 
 

@@ -412,6 +412,21 @@ def test_aliases_stand_for_their_functions_where_they_do_not(load: Load) -> None
     assert load(sam(ALIASED)).functions["Orders"]["environment"] == {"ME": arn}
 
 
+def test_rights_logs_and_groups_ask_for_nothing(load: Load) -> None:
+    more = """\
+Jobs: {Type: AWS::SQS::Queue}
+Log: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}
+Group: {Type: AWS::ResourceGroups::Group, Properties: {Name: !Sub "shop-${AWS::StackName}"}}
+Sends:
+  Type: AWS::Serverless::Connector
+  Properties: {Source: {Id: Orders}, Destination: {Id: Jobs}, Permissions: [Write]}
+"""
+    stack = load(sam(more + function(more="Policies: [AWSLambdaBasicExecutionRole]")))
+    assert list(stack.functions) == ["Orders"]
+    assert list(stack.queues) == ["Jobs"]
+    assert stack.permissions == []
+
+
 def test_conditions_leave_resources_out(load: Load) -> None:
     text = """\
         Parameters: {Stage: {Type: String, Default: test}}
