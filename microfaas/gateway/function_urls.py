@@ -119,17 +119,17 @@ class FunctionUrls:
         if found.url.auth == "NONE":
             if not self._urls.is_public(found):
                 raise AccessRefused("the URL's policy does not permit everybody to call it")
-            return Api(found.url.id, domain)
+            return Api(found.url.id, domain, cookie_header=True)
         key = await self._prove(request)
         self._guard.permit(key, "invoke", "InvokeFunctionUrl", found.function)
         account_id = self._address.account_id
-        return Api(found.url.id, domain, account_id, inbound.iam(key, account_id))
+        iam = inbound.iam(key, account_id)
+        return Api(found.url.id, domain, account_id, iam, cookie_header=True)
 
     async def _prove(self, request: web.Request) -> Key:
         """Who has signed the request. Raises AccessRefused and more."""
         claim = self._guard.claim(signable(request), peer_of(request.transport))
         if claim.signed is None:
-            # A bearer's token would be handed to the function with the headers.
             text = "a function URL of AuthType AWS_IAM takes AWS's signatures alone"
             raise AccessRefused(text, "MissingAuthenticationTokenException", claim.key_id)
         if claim.signed.scope.split("/")[2] != SERVICE:

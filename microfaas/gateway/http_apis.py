@@ -96,10 +96,6 @@ class HttpApis:
         self, match: Match, asked: HttpRequest, api: Api, occasion: Occasion
     ) -> Invocation:
         served = match.served
-        if api.iam is not None:
-            # A key is for the gateway; with a bearer's token the function could call as its caller.
-            kept = [pair for pair in asked.headers if pair[0].lower() != "authorization"]
-            asked = asked._replace(headers=kept)
         api = api._replace(route=served.route.key, path_parameters=match.parameters)
         return Invocation(
             request_id=occasion.request_id,

@@ -47,12 +47,17 @@ class Occasion(NamedTuple):
     at_ms: int
 
 
-def headers(request: HttpRequest, occasion: Occasion) -> dict[str, list[str]]:
-    """The headers that a function sees, all values of each; names in small letters."""
+def headers(request: HttpRequest, occasion: Occasion, *, proven: bool) -> dict[str, list[str]]:
+    """The headers that a function sees, all values of each; names in small letters.
+
+    `proven`: the gateway knows who calls, by an Authorization that is not for the function.
+    """
     found: dict[str, list[str]] = {}
     for name, value in request.headers:
         if (key := name.lower()) not in _OF_THE_CONNECTION:
             found.setdefault(key, []).append(value)
+    if proven:
+        found.pop("authorization", None)
     if request.body:
         found["content-length"] = [str(len(request.body))]
     found["x-forwarded-for"] = [", ".join([*found.get("x-forwarded-for", ()), request.source_ip])]

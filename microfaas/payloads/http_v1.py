@@ -23,7 +23,8 @@ _NOBODY = dict.fromkeys(
 
 def event(request: HttpRequest, api: Api, occasion: Occasion) -> bytes:
     """The event in JSON. What is not there is null, as in Lambda."""
-    headers = _spelled(request, http_request.headers(request, occasion))
+    headers = http_request.headers(request, occasion, proven=api.iam is not None)
+    headers = _spelled(request, headers)
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         query.setdefault(name, []).append(value)

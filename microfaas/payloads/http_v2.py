@@ -17,7 +17,8 @@ DEFAULT_ROUTE = "$default"
 class Api(NamedTuple):
     """Where a request came in. `route` is its key, as in `GET /items/{id}`.
 
-    `iam` says who has signed the request, by AWS's names, and `account_id` whose they are.
+    `iam` says who has signed the request, by AWS's names, and `account_id` whose they are. Function
+    URLs give cookies in their header too, HTTP APIs do not.
     """
 
     id: str
@@ -26,12 +27,15 @@ class Api(NamedTuple):
     iam: Mapping[str, str] | None = None
     route: str = DEFAULT_ROUTE
     path_parameters: Mapping[str, str] | None = None
+    cookie_header: bool = False
 
 
 def event(request: HttpRequest, api: Api, occasion: Occasion) -> bytes:
     """The event in JSON. What is not there has no key, as in Lambda."""
-    headers = http_request.headers(request, occasion)
-    cookies = [one for value in headers.pop("cookie", ()) for one in _cookies(value)]
+    headers = http_request.headers(request, occasion, proven=api.iam is not None)
+    cookies = [one for value in headers.get("cookie", ()) for one in _cookies(value)]
+    if not api.cookie_header:
+        headers.pop("cookie", None)
     table: dict[str, Any] = {
         "version": "2.0",
         "routeKey": api.route,

@@ -73,6 +73,7 @@ async def test_the_event_is_what_lambda_sends(world: World) -> None:
             "extra-headers": "With WeiRd CapS",
             "content-type": "application/json",
             "content-length": "8",
+            "cookie": "a=1; b=2",
             "x-forwarded-for": "127.0.0.1",
             "x-forwarded-port": str(world.lane.port),
             "x-forwarded-proto": "http",
@@ -384,6 +385,9 @@ async def test_signatures_open_what_asks_for_them(tmp_path: Path, keys: bool) ->
             "userArn": f"arn:aws:iam::123456789012:user/{key_id}",
             "userId": key_id,
         }
+        seen = json.loads(answer.body)["headers"]
+        assert "x-amz-date" in seen
+        assert "authorization" not in seen
 
 
 @pytest.mark.parametrize("keys", [True, False])
@@ -502,6 +506,25 @@ async def test_without_a_prelude_all_is_body(world: World, given: str, told: str
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert f"Content-Type: {told}\r\n".encode() in answer
     assert answer.endswith(b"\r\n\r\n5\r\npiece\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)], ids=str)
+async def test_a_response_without_a_body_has_none_of_its_pieces(
+    world: World, method: str, status: int
+) -> None:
+    async def stream(_: Invocation, send: OnChunk) -> Outcome:
+        await send(b'{"statusCode": %d}' % status + bytes(8) + b"first", PRELUDE_TYPE)
+        await send(b"second", "")
+        return Outcome(status=Status.OK, payload=b"last")
+
+    await world.open("f", stream=stream, mode="RESPONSE_STREAM")
+    await world.open("g", returns("next"))
+    async with world.lane.connected() as client:
+        await client.send([world.request("f", method=method)])
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(f"HTTP/1.1 {status} ".encode())
+        await client.send([world.request("g")])
+        assert (await client.answer()).endswith(b"\r\n\r\nnext")
 
 
 async def test_pieces_come_as_they_are_written(world: World) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,23 +20,31 @@ from tests.e2e.project import Project
 HERE = Path(__file__).parent
 FUNCTIONS, NODE = HERE / "functions", HERE.parent / "node"
 PYTHON = HERE / ".venv" / "bin" / "python"
-# Its handler, by the function's name.
+# The folder of its code and its handler, by the function's name.
 HANDLERS = {
-    "fastapi": "fastapi_app.handler",
-    "starlette": "starlette_app.handler",
-    "flask": "flask_app.handler",
-    "powertools": "powertools_app.handler",
-    "routed": "powertools_app.routed",
-    "rest": "powertools_app.rest",
-    "parsed": "powertools_app.parsed",
-    "whole": "powertools_app.whole",
-    "batch": "powertools_app.batch",
-    "express": "express.handler",
-    "hello": "streams.hello",
-    "plain": "streams.plain",
-    "large": "streams.large",
-    "broken": "streams.broken",
-    "adapter": "bootstrap",
+    "fastapi": ("python", "fastapi_app.handler"),
+    "starlette": ("python", "starlette_app.handler"),
+    "flask": ("python", "flask_app.handler"),
+    "powertools": ("python", "powertools_app.handler"),
+    "routed": ("python", "powertools_app.routed"),
+    "rest": ("python", "powertools_app.rest"),
+    "parsed": ("python", "powertools_app.parsed"),
+    "whole": ("python", "powertools_app.whole"),
+    "batch": ("python", "powertools_app.batch"),
+    "express": ("express", "express.handler"),
+    "hello": ("node", "streams.hello"),
+    "plain": ("node", "streams.plain"),
+    "large": ("node", "streams.large"),
+    "broken": ("node", "streams.broken"),
+    "adapter": ("provided", "bootstrap"),
+    "go": ("go", "bootstrap"),
+}
+KINDS = {
+    "python": f'runtime = "python"\ninterpreter = "{PYTHON}"',
+    "express": 'runtime = "nodejs"',
+    "node": 'runtime = "nodejs"',
+    "provided": 'runtime = "provided"',
+    "go": 'runtime = "provided"',
 }
 # Its routes and the format of their events, by the function's name.
 ROUTES = {
@@ -45,8 +54,7 @@ ROUTES = {
     "routed": [("GET /orders/{order_id}", "2.0")],
     "rest": [("GET /rest/{order_id}", "1.0")],
 }
-STREAMING = ("hello", "plain", "large", "broken", "adapter")
-NODEJS = ("express", "hello", "plain", "large", "broken")
+STREAMING = ("hello", "plain", "large", "broken", "adapter", "go")
 
 
 @dataclass
@@ -128,33 +136,34 @@ def node_packages(*wanted: str) -> list[str]:
 @pytest.fixture(scope="session")
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Urls]:
     root = tmp_path_factory.mktemp("frameworks")
-    project = Project(root)
-    shutil.copytree(FUNCTIONS, root / "code")
+    shutil.copytree(FUNCTIONS, root, dirs_exist_ok=True)
     for name in node_packages("express", "serverless-http"):
-        there = root / "code" / "node_modules" / name
+        there = root / "express" / "node_modules" / name
         shutil.copytree(NODE / "node_modules" / name, there, dirs_exist_ok=True)
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    argv = ["go", "build", "-buildvcs=false", "-trimpath", "-o", root / "go" / "bootstrap", "./web"]
+    subprocess.run(argv, cwd=HERE.parent / "go", env=environment, check=True)
+    project = Project(root)
     project.write("microfaas.toml", "\n".join(_table(name) for name in HANDLERS))
     project.start()
-    made = Urls(project)
-    for name in HANDLERS:
-        made.open(name, "RESPONSE_STREAM" if name in STREAMING else "BUFFERED")
-    yield made
-    assert project.stop() == 0, project.output.read_text()
+    try:
+        made = Urls(project)
+        for name in HANDLERS:
+            made.open(name, "RESPONSE_STREAM" if name in STREAMING else "BUFFERED")
+        yield made
+    finally:
+        code = project.stop()
+    assert code == 0, project.output.read_text()
     assert "Traceback" not in project.output.read_text()
 
 
 def _table(name: str) -> str:
-    if name == "adapter":
-        kind = 'runtime = "provided"'
-    elif name in NODEJS:
-        kind = 'runtime = "nodejs"'
-    else:
-        kind = f'runtime = "python"\ninterpreter = "{os.fspath(PYTHON)}"'
+    code, handler = HANDLERS[name]
     return f"""
 [functions.{name}]
-{kind}
-handler = "{HANDLERS[name]}"
-code = "code"
+{KINDS[code]}
+handler = "{handler}"
+code = "{code}"
 memory_mb = 256
 timeout_s = 60
 init_timeout_s = 60

@@ -149,6 +149,22 @@ class TestStreams:
         assert answer.body == b"piece 0\npiece 1\npiece 2\n"
 
 
+class TestGo:
+    """net/http's own server, which streams all it says."""
+
+    def test_everything_of_a_request(self, urls: Urls) -> None:
+        answer = urls.ask("go", "/items/7?q=a%20b", "POST", b"text", Cookie="seen=x")
+        assert (answer.status, answer.headers["Content-Type"]) == (201, "application/json")
+        assert answer.json == {"id": "7", "q": "a b", "body": "text", "seen": "x"}
+        assert answer.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+
+    def test_what_is_written_piece_by_piece(self, urls: Urls) -> None:
+        assert urls.ask("go", "/lines").body == b"line 0\nline 1\nline 2\n"
+
+    def test_what_is_not_there(self, urls: Urls) -> None:
+        assert urls.ask("go", "/nowhere").status == 404
+
+
 class TestRoutes:
     """The same applications behind routes, with events of both formats."""
 

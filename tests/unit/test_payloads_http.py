@@ -38,9 +38,9 @@ OCCASION = Occasion(
 API = Api("urlid", "urlid.lambda-url.us-east-1.on.aws")
 
 
-def event(**changes: object) -> dict[str, object]:
+def event(api: Api = API, **changes: object) -> dict[str, object]:
     made: dict[str, object] = json.loads(
-        http_v2.event(REQUEST._replace(**changes), API, OCCASION)  # type: ignore[arg-type]
+        http_v2.event(REQUEST._replace(**changes), api, OCCASION)  # type: ignore[arg-type]
     )
     return made
 
@@ -77,6 +77,14 @@ def test_cookies_of_several_headers_are_one_list() -> None:
     assert made["cookies"] == ["a=1", "b=2", "c=3"]
     assert isinstance(made["headers"], dict)
     assert "cookie" not in made["headers"]
+
+
+def test_function_urls_give_cookies_twice() -> None:
+    """As AWS does: aws-lambda-go reads the one, and others the other."""
+    made = event(API._replace(cookie_header=True), headers=[("Cookie", "a=1; b=2")])
+    assert made["cookies"] == ["a=1", "b=2"]
+    assert isinstance(made["headers"], dict)
+    assert made["headers"]["cookie"] == "a=1; b=2"
 
 
 @given(st.binary(max_size=64), st.sampled_from(["text/plain", "application/json", "image/png", ""]))
