@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,24 @@ from tests.e2e.test_access import create as create_key
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 GONE = "The resource you requested does not exist."
+CALLER = """
+import http.client
+import os
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.session import Session
+
+def handler(event, context):
+    asked = AWSRequest("GET", event["url"])
+    SigV4Auth(Session().get_credentials(), "lambda", os.environ["AWS_REGION"]).add_auth(asked)
+    gateway = urlsplit(os.environ["AWS_ENDPOINT_URL_LAMBDA"])
+    connection = http.client.HTTPConnection(gateway.hostname, gateway.port)
+    headers = {**dict(asked.headers), "Host": urlsplit(event["url"]).netloc}
+    connection.request("GET", "/", headers=headers)
+    return connection.getresponse().status
+"""
 PATTERN = r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"
 
 
@@ -208,3 +227,25 @@ def test_keys_sign_requests(project: Project) -> None:
     assert signed(create_key(project, "invoke:g,read"))[0] == 403
     assert signed((mine[0], "s" * 40))[0] == 403
     assert get(url)[0] == 403
+
+
+@pytest.mark.parametrize("auth", ["true", "false"])
+def test_functions_sign_with_their_own_keys(project: Project, auth: str) -> None:
+    project.write("caller.py", CALLER)
+    table = f"""
+auth = {auth}
+[functions.caller]
+handler = "caller.handler"
+interpreter = {json.dumps(sys.executable)}
+memory_mb = 256
+timeout_s = 60
+init_timeout_s = 60
+"""
+    project.write("microfaas.toml", table)
+    project.start()
+    project.key = create_key(project, "admin")
+    lambdas = client(project)
+    create(lambdas)
+    url = lambdas.create_function_url_config(FunctionName="f", AuthType="AWS_IAM")["FunctionUrl"]
+    assert get(url)[0] == 403
+    assert project.invoke("caller", {"url": url}) == 200
