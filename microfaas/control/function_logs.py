@@ -78,6 +78,7 @@ class FunctionLogs:
         functions: Iterable[str],
         within: Range,
         chosen: Callable[[str], bool] | None,
+        accepts: Callable[[str], bool],
         *,
         backward: bool,
     ) -> list[Source]:
@@ -85,7 +86,7 @@ class FunctionLogs:
         found: list[Source] = []
         for log in self._opened(functions):
             streams = log.streams()
-            wanted = Wanted(within.start_ms, within.end_ms)
+            wanted = Wanted(within.start_ms, within.end_ms, accepts=accepts)
             if chosen is not None:
                 streams = {key: each for key, each in streams.items() if chosen(each[0])}
                 if not streams:
@@ -95,6 +96,7 @@ class FunctionLogs:
                     max(within.start_ms, min(span.first_ms for span in spans)),
                     min(within.end_ms, max(span.last_ms for span in spans) + 1),
                     frozenset(streams),
+                    accepts,
                 )
             found.append(_events(log, wanted, streams, backward=backward))
         return found

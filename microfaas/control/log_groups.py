@@ -211,12 +211,12 @@ class LogGroups:
         oldest = self.oldest_ms(name) * PLACES_PER_MS
         within = Range(max(within.start, oldest), within.end)
         chosen = _chosen(named, prefix)
-        stored = self._stored(name, within, named, chosen, backward=backward)
+        stored = self._stored(name, within, named, chosen, accepts, backward=backward)
         functions = self._printing(name)
 
         def made() -> Page:
-            sources = self._functions.sources(functions, within, chosen, backward=backward)
-            return make_page([*sources, stored], within, limit, accepts, backward=backward)
+            printed = self._functions.sources(functions, within, chosen, accepts, backward=backward)
+            return make_page([*printed, stored], within, limit, backward=backward)
 
         async with self._readers:
             return await asyncio.to_thread(made)
@@ -233,6 +233,7 @@ class LogGroups:
         within: Range,
         named: frozenset[str],
         chosen: Callable[[str], bool] | None,
+        accepts: Callable[[str], bool],
         *,
         backward: bool,
     ) -> Source:
@@ -245,7 +246,7 @@ class LogGroups:
         found: list[Event | Stop] = []
         for row in rows:
             place = row.at_ms * PLACES_PER_MS + row.id
-            if chosen is None or chosen(row.stream):
+            if (chosen is None or chosen(row.stream)) and accepts(row.message):
                 found.append(Event(place, row.at_ms, row.stream, row.message, row.came_ms))
         if more:
             found.append(Stop(place - 1 if backward else place + 1))

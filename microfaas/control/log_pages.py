@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from microfaas.log.index import PLACES_PER_MS, Step
@@ -21,7 +21,7 @@ EVENT_BYTES = 26
 # As many milliseconds as the thirteen digits of a place can say.
 EVER_MS = 10**13 - 1
 # Of the files of functions, for one page.
-LOOK_BYTES_MAX = 32 * MIB
+LOOK_BYTES_MAX = 16 * MIB
 
 
 class Event(NamedTuple):
@@ -73,14 +73,7 @@ class Range(NamedTuple):
 Source = Iterator[Event | Step | Stop]
 
 
-def make_page(
-    sources: Sequence[Source],
-    within: Range,
-    limit: int,
-    accepts: Callable[[str], bool],
-    *,
-    backward: bool,
-) -> Page:
+def make_page(sources: Sequence[Source], within: Range, limit: int, *, backward: bool) -> Page:
     """The next page. Blocks as its sources do, and closes them."""
     sign = -1 if backward else 1
     found: list[Event] = []
@@ -91,7 +84,7 @@ def make_page(
                 stack.callback(close)
         for item in heapq.merge(*sources, key=lambda each: sign * each.place):
             if isinstance(item, Event):
-                if not within.start <= item.place < within.end or not accepts(item.message):
+                if not within.start <= item.place < within.end:
                     continue
                 cost = EVENT_BYTES + len(item.message.encode(errors="replace"))
                 if len(found) == limit or (found and size + cost > PAGE_BYTES):

@@ -22,7 +22,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 from microfaas.log.reading import BLOCK_BYTES, newest_first
@@ -32,9 +32,8 @@ PLACES_PER_MS = 10**43
 _DIGITS = 10**10
 # What a file is known by: the time and the process of its first line.
 _HEAD_BYTES = 33
-_LINE = re.compile(
-    rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{3})Z ([0-9a-f]{8})\t(.*)$", re.MULTILINE
-)
+_LINE = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([0-9a-f]{8})\t(.*)$", re.MULTILINE)
+_HEADS = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([0-9a-f]{8})\t", re.MULTILINE)
 
 
 class Line(NamedTuple):
@@ -64,15 +63,13 @@ class Span(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which lines: of a time, with the end not in it, and of some processes or, by None, of all."""
+    """Which lines: of a time, with the end not in it; of some processes or, by None, of all; and
+    whose text is accepted."""
 
     start_ms: int
     end_ms: int
     processes: frozenset[str] | None = None
-
-    def has(self, at_ms: int, process: str) -> bool:
-        in_time = self.start_ms <= at_ms < self.end_ms
-        return in_time and (self.processes is None or process in self.processes)
+    accepts: Callable[[str], bool] = lambda _: True
 
 
 class _Block(NamedTuple):
@@ -86,7 +83,7 @@ class _File:
 
     def __init__(self, head: bytes, salt: int) -> None:
         first = _LINE.match(head + b"\t")
-        file_ms = _ms(first[1], first[2]) if first else 0
+        file_ms = _ms(first[1]) if first else 0
         self.base = (file_ms * _DIGITS + zlib.crc32(head)) * _DIGITS * _DIGITS + salt
         self.blocks: list[_Block] = []
         self.spans: dict[str, Span] = {}
@@ -99,17 +96,15 @@ class _File:
             self.end = start + len(data)
 
     def _note(self, start: int, data: bytes) -> None:
-        spans: dict[str, Span] = {}
-        for match in _LINE.finditer(data):
-            at_ms = _ms(match[1], match[2])
-            process = match[3].decode()
-            old = spans.get(process)
-            if old is None:
-                spans[process] = Span(at_ms, at_ms)
-            elif not old.first_ms <= at_ms <= old.last_ms:
-                spans[process] = old.with_(Span(at_ms, at_ms))
-        if not spans:
+        # Times are compared as they stand there, which is faster.
+        moments: dict[bytes, list[bytes]] = {}
+        for at, who in _HEADS.findall(data):
+            moments.setdefault(who, []).append(at)
+        if not moments:
             return
+        spans = {
+            who.decode(): Span(_ms(min(times)), _ms(max(times))) for who, times in moments.items()
+        }
         for process, span in spans.items():
             known = self.spans.get(process)
             self.spans[process] = span if known is None else known.with_(span)
@@ -201,7 +196,7 @@ def first_ms(path: str) -> int | None:
     """The time of a file's first line; None when it has none."""
     with open(path, "rb") as file:
         match = _LINE.match(file.read(_HEAD_BYTES) + b"\t")
-    return _ms(match[1], match[2]) if match else None
+    return _ms(match[1]) if match else None
 
 
 def _edge(block: _Block, *, backward: bool) -> int:
@@ -213,11 +208,15 @@ def _edge(block: _Block, *, backward: bool) -> int:
 
 def _lines(file: _File, fd: int, block: _Block, wanted: Wanted) -> Iterator[Line]:
     for match in _LINE.finditer(os.pread(fd, block.size, block.start)):
-        at_ms, process = _ms(match[1], match[2]), match[3].decode()
-        if wanted.has(at_ms, process):
+        at, who, said = match.groups()
+        at_ms = _ms(at)
+        if not wanted.start_ms <= at_ms < wanted.end_ms:
+            continue
+        process, text = who.decode(), said.decode(errors="replace")
+        known = wanted.processes is None or process in wanted.processes
+        if known and wanted.accepts(text):
             offset = (block.start + match.start()) * _DIGITS
-            place = at_ms * PLACES_PER_MS + file.base + offset
-            yield Line(place, at_ms, process, match[4].decode(errors="replace"))
+            yield Line(at_ms * PLACES_PER_MS + file.base + offset, at_ms, process, text)
 
 
 def _blocks(fd: int, start: int) -> Iterator[tuple[int, bytes]]:
@@ -243,5 +242,5 @@ def _second(text: bytes) -> int:
         return 0
 
 
-def _ms(second: bytes, ms: bytes) -> int:
-    return _second(second) * 1000 + int(ms)
+def _ms(at: bytes) -> int:
+    return _second(at[:19]) * 1000 + int(at[20:])

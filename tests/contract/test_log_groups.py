@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from account_world import Client, World, listening
+from account_world import Client, World, key_of_function, listening
 
 from microfaas.control import log_pages
 from microfaas.log import path_of
@@ -271,6 +271,16 @@ async def test_a_functions_stream_is_not_deleted_alone(world: World, logs: Clien
 
 
 # What clients put
+
+
+async def test_a_functions_own_key_puts_events_and_reads_them(world: World, mine: Client) -> None:
+    logs = world.client("logs", key_of_function("f"))
+    await logs.create_log_stream(logGroupName="mine", logStreamName="t")
+    await own(logs, "x", stream="t")
+    assert await filtered(logs, "mine") == ["x"]
+    for name in ("create_log_group", "delete_log_group"):
+        refused = await logs.refused(name, logGroupName="mine")
+        assert refused[1] == "AccessDeniedException"
 
 
 async def test_events_are_put_and_read(mine: Client) -> None:

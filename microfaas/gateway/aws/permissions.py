@@ -77,6 +77,7 @@ _RECEIVE_STREAM = Permission(("receive",), _stream)
 # Who reads a stream must know what shards it has.
 _LOOK_AT_STREAM = Permission(("read", "receive"), _stream)
 ANYBODY = Permission(get_args(Action))  # whose key it is does not matter
+_SEND_LOG = Permission(("send",), _group)
 # A link in a message confirms; what it carries is the proof.
 _LINK = Permission(("admin",), open=True)
 
@@ -110,7 +111,9 @@ _TABLE: Mapping[str, Mapping[str, Permission]] = {
     },
     "events": {"PutEvents": Permission(("send",), _buses), "TestEventPattern": _READ},
     "logs": {
-        "PutLogEvents": Permission(("send",), _group),
+        # Whoever puts events into a group has a stream of his own in it.
+        "CreateLogStream": _SEND_LOG,
+        "PutLogEvents": _SEND_LOG,
         "FilterLogEvents": _READ,
     },
     "sts": {"GetCallerIdentity": ANYBODY},

@@ -12,6 +12,7 @@ import pytest
 from microfaas.errors import MachineError
 from microfaas.store import events, salvage
 from microfaas.store.db import Database
+from microfaas.store.log_events import LogEvents
 from microfaas.store.messages import Batch, MessageStore
 
 EVENTS = 2_000
@@ -78,6 +79,20 @@ def test_damage_in_the_middle_costs_only_what_is_there(
     [aside] = [each for each in tmp_path.glob("*.damaged-*") if each.suffix != ".damaged"]
     assert str(aside) in caplog.text
     assert "messages" in caplog.text
+
+
+async def test_what_is_counted_by_triggers_is_not_counted_twice(tmp_path: Path) -> None:
+    path = tmp_path / "microfaas.db"
+    database = Database(str(path))
+    database.open()
+    await LogEvents(database).put("g", "s", [(5, "one"), (7, "two")])
+    database.close()
+    salvage.mark(str(path))
+    database = Database(str(path))
+    database.open()
+    (total,) = LogEvents(database).totals("g")
+    assert (total.events, total.bytes, total.first_ms, total.last_ms) == (2, 6, 5, 7)
+    database.close()
 
 
 def test_what_is_no_database_at_all_is_set_aside(tmp_path: Path) -> None:
