@@ -14,6 +14,7 @@ from microfaas.cli.parameters import parameters
 
 if TYPE_CHECKING:
     from microfaas.cli.deployment.changes import Changes
+    from microfaas.cli.deployment.wanted import Wanted
     from microfaas.cli.source import Source
     from microfaas.templates.stack import Stack
 
@@ -135,18 +136,18 @@ def _deploy(
     return [
         (each.name, name)
         for each in all_wanted
-        for name in _name(source, each.name, alias, canary, changes)
+        for name in _name(source, each, alias, canary, changes)
     ]
 
 
 def _name(
-    source: Source, function: str, alias: str | None, canary: Canary | None, changes: Changes
+    source: Source, wanted: Wanted, alias: str | None, canary: Canary | None, changes: Changes
 ) -> list[str]:
     """Aliases, those of the template and the one that is told, and what stands beside them; gives
     those under which a canary has begun."""
-    from microfaas.cli.deployment import aliases
+    from microfaas.cli.deployment import aliases, events
 
-    stack = source.stack
+    stack, function = source.stack, wanted.name
     names = [each.name for each in stack.aliases if each.function == function] if stack else []
     names = [*dict.fromkeys([*names, *([alias] if alias else [])])]
     version = aliases.publish(changes, function) if names else ""
@@ -156,6 +157,7 @@ def _name(
             aliases.point(changes, function, name, version)
         elif begin(changes, function, name, version, canary):
             begun.append(name)
+        events.see_through(changes, wanted, name)
     if stack is not None:
         _surround(stack, function, changes)
     return begun

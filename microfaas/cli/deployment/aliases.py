@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from microfaas.cli.deployment.changes import Change, Changes, differing, path_of
+from microfaas.cli.deployment.changes import Change, Changes, called, differing, path_of
 
 if TYPE_CHECKING:
     from microfaas.templates.stack import FunctionUrl, Permission
@@ -43,9 +43,9 @@ def point(changes: Changes, function: str, alias: str, version: str) -> None:
 
 def open_url(changes: Changes, url: FunctionUrl) -> None:
     """A function URL as it is to be. Raises ClientError."""
-    path = _qualified(path_of(url.function, "url", version=_URLS), url.qualifier)
+    path = path_of(url.function, "url", version=_URLS, qualifier=url.qualifier)
     there = changes.look(path)
-    name = _name(url.function, url.qualifier)
+    name = called(url.function, url.qualifier)
     if there is None:
         made: dict[str, Any] = {}
         changes.make(
@@ -63,22 +63,14 @@ def open_url(changes: Changes, url: FunctionUrl) -> None:
 
 def permit(changes: Changes, permission: Permission) -> None:
     """A permission, unless there is one by its name. Raises ClientError."""
-    path = _qualified(path_of(permission.function, "policy"), permission.qualifier)
+    path = path_of(permission.function, "policy", qualifier=permission.qualifier)
     there = changes.look(path)
     statement = str(permission.settings["StatementId"])
     if there is None or f'"{statement}"' not in there["Policy"]:
         changes.make(
-            Change("permission", _name(permission.function, permission.qualifier), "added"),
+            Change("permission", called(permission.function, permission.qualifier), "added"),
             lambda: changes.client.rest("POST", path, permission.settings),
         )
-
-
-def _name(function: str, qualifier: str) -> str:
-    return f"{function}:{qualifier}" if qualifier else function
-
-
-def _qualified(path: str, qualifier: str) -> str:
-    return f"{path}?Qualifier={quote(qualifier, safe='')}" if qualifier else path
 
 
 def shown(version: str) -> str:

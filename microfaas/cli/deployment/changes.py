@@ -57,9 +57,15 @@ class Changes:
             raise
 
 
-def path_of(function: str, *parts: str, version: str = "2015-03-31") -> str:
-    """The path of a function's part in Lambda's API of that version."""
-    return "/".join([f"/{version}/functions/{quote(function, safe='')}", *parts])
+def path_of(function: str, *parts: str, version: str = "2015-03-31", qualifier: str = "") -> str:
+    """The path of a function's or alias's part in Lambda's API of that version."""
+    path = "/".join([f"/{version}/functions/{quote(function, safe='')}", *parts])
+    return f"{path}?Qualifier={quote(qualifier, safe='')}" if qualifier else path
+
+
+def called(function: str, qualifier: str) -> str:
+    """A function or alias as it is called."""
+    return f"{function}:{qualifier}" if qualifier else function
 
 
 def differing(wanted: Mapping[str, Any], there: Mapping[str, Any]) -> dict[str, Any]:

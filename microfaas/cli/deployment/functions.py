@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
+from microfaas.cli.deployment import events
 from microfaas.cli.deployment.changes import FUNCTIONS, Change, Changes, differing, path_of
 from microfaas.cli.deployment.packing import Package, pack
 from microfaas.cli.deployment.wanted import Wanted
@@ -46,7 +47,8 @@ class Functions:
             self._create(wanted, package, settings)
         else:
             self._update(wanted.name, package, settings, there)
-        self._see_events_through(wanted)
+        self._reserve(wanted)
+        events.see_through(self._changes, wanted)
 
     def fire(self, wanted: Wanted) -> None:
         """What fires it. Raises ClientError."""
@@ -93,24 +95,18 @@ class Functions:
             time.sleep(_POLL_S)
         raise NotSettled(name)
 
-    def _see_events_through(self, wanted: Wanted) -> None:
-        """Retries and destinations, and how many may run at once."""
-        if wanted.events is not None:
-            path = path_of(wanted.name, "event-invoke-config", version="2019-09-25")
-            there = self._changes.look(path)
-            if there is None or differing(wanted.events, _events_of(there)):
-                did = "created" if there is None else "changed"
-                self._put("event settings", wanted.name, did, path, wanted.events)
-        if wanted.concurrency is not None:
-            path = path_of(wanted.name, "concurrency", version="2019-09-30")
-            told = {"ReservedConcurrentExecutions": wanted.concurrency}
-            if (self._changes.look(path) or {}) != told:
-                path = path_of(wanted.name, "concurrency", version="2017-10-31")
-                self._put("concurrency", wanted.name, "changed", path, told)
-
-    def _put(self, kind: str, name: str, did: str, path: str, told: dict[str, Any]) -> None:
-        change = Change(kind, name, did, ", ".join(told))
-        self._changes.make(change, lambda: self._client.rest("PUT", path, told))
+    def _reserve(self, wanted: Wanted) -> None:
+        """How many may run at once."""
+        if wanted.concurrency is None:
+            return
+        told = {"ReservedConcurrentExecutions": wanted.concurrency}
+        there = self._changes.look(path_of(wanted.name, "concurrency", version="2019-09-30"))
+        if (there or {}) != told:
+            path = path_of(wanted.name, "concurrency", version="2017-10-31")
+            self._changes.make(
+                Change("concurrency", wanted.name, "changed", str(wanted.concurrency)),
+                lambda: self._client.rest("PUT", path, told),
+            )
 
     def _layer(self, path: str) -> str:
         """The ARN of a layer with that content; its newest version, or a new one."""
@@ -152,9 +148,3 @@ def _comparable(there: dict[str, Any], settings: dict[str, Any]) -> dict[str, An
             # More is told than was asked for, such as what came of it.
             made[key] = {inner: told[inner] for inner in value if inner in told}
     return made
-
-
-def _events_of(there: dict[str, Any]) -> dict[str, Any]:
-    """What GetFunctionEventInvokeConfig tells, without destinations that lead nowhere."""
-    ends = there.get("DestinationConfig", {})
-    return {**there, "DestinationConfig": {key: end for key, end in ends.items() if end}}

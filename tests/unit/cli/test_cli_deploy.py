@@ -223,6 +223,37 @@ def test_an_alias_follows_what_is_published(
     assert "nothing is changed" in deploy("--alias", "live").stderr
 
 
+def test_events_are_seen_through_whichever_name_is_called(
+    gateway: Gateway, deploy: Callable[..., Result]
+) -> None:
+    text = PROJECT.replace("[functions.work]", "[functions.work]\nretries_max = 1")
+    Path("microfaas.toml").write_text(text)
+    gateway.answers["POST /2015-03-31/functions/work/versions"] = {"Version": "1"}
+    deploy("--alias", "live")
+    path = "/2019-09-25/functions/work/event-invoke-config"
+    puts = [each for each in gateway.changes() if "event-invoke" in each[1]]
+    told = {"MaximumRetryAttempts": 1}
+    assert puts == [("PUT", path, told), ("PUT", f"{path}?Qualifier=live", told)]
+    for place in (path, f"{path}?Qualifier=live"):
+        gateway.answers[f"GET {place}"] = {**told, "DestinationConfig": {"OnFailure": {}}}
+    gateway.asked.clear()
+    deploy("--alias", "live")
+    assert not [each for each in gateway.changes() if "event-invoke" in each[1]]
+
+
+def test_how_many_may_run_at_once(gateway: Gateway, deploy: Callable[..., Result]) -> None:
+    text = PROJECT.replace("[functions.work]", "[functions.work]\nconcurrency_max = 2")
+    Path("microfaas.toml").write_text(text)
+    deploy()
+    told = {"ReservedConcurrentExecutions": 2}
+    put = ("PUT", "/2017-10-31/functions/work/concurrency", told)
+    assert put in gateway.changes()
+    gateway.answers["GET /2019-09-30/functions/work/concurrency"] = told
+    gateway.asked.clear()
+    deploy()
+    assert put not in gateway.changes()
+
+
 def test_one_function_alone(gateway: Gateway, deploy: Callable[..., Result]) -> None:
     Path("microfaas.toml").write_text(PROJECT + "[functions.other]\n")
     deploy("--function", "other")
