@@ -14,20 +14,26 @@ from microfaas.control.mappings import Mappings
 from microfaas.control.registry import Registry
 from microfaas.control.rollouts import Rollouts
 from microfaas.control.routing import Routing
+from microfaas.control.signing import SigningConfigs
 from microfaas.control.urls import Urls
 from microfaas.durable import Durable
 from microfaas.errors import ConfigError, Problem
 from microfaas.gateway.aws.lambda_functions import FunctionsApi
+from microfaas.gateway.aws.lambda_invoke_configs import InvokeConfigsApi
 from microfaas.gateway.aws.lambda_layer_policies import LayerPolicies
 from microfaas.gateway.aws.lambda_layers import LayersApi
+from microfaas.gateway.aws.lambda_management import ManagementApi
 from microfaas.gateway.aws.lambda_mappings import MappingsApi
 from microfaas.gateway.aws.lambda_policies import PoliciesApi
 from microfaas.gateway.aws.lambda_shapes import Shapes
+from microfaas.gateway.aws.lambda_signing import SigningApi
+from microfaas.gateway.aws.lambda_tags import TagsApi
 from microfaas.gateway.aws.lambda_urls import LambdaUrls
 from microfaas.gateway.aws.lambda_versions import VersionsApi
 from microfaas.gateway.aws.service import Service
 from microfaas.gateway.invocations_api import Operation
 from microfaas.gateway.rollouts_api import RolloutsApi
+from microfaas.messaging.targets import Place
 from microfaas.model import Function
 from microfaas.store.machine_key import MachineKey
 from microfaas.triggers.bucket import BucketSettings
@@ -57,13 +63,16 @@ class ControlPlane:
         self.rollouts = Rollouts(
             registry, self.routing, durable.invoker, self.lifecycle.lock, tasks
         )
+        self.signing = SigningConfigs(registry)
         self.downloads = Downloads(machine_key)
         self.urls = Urls(registry)
+        self._durable = durable
         self._config = config
         self._url = url
 
     async def open(self) -> None:
         """Serve what the last run left; the file's functions are served already."""
+        self.signing.open()
         await self.layers.open()
         await self.lifecycle.open()
         self.routing.open()
@@ -78,10 +87,15 @@ class ControlPlane:
         strict = config.api.strict
         parts = (
             FunctionsApi(
-                *(registry, self.lifecycle, shapes, self.layers, self.downloads, buckets),
+                *(registry, self.lifecycle, shapes, self.layers, self.signing),
+                *(self.downloads, buckets),
                 strict=strict,
             ),
             PoliciesApi(registry, self.lifecycle),
+            InvokeConfigsApi(registry, self.lifecycle, self._serves),
+            TagsApi(registry, self.lifecycle, mappings, self.signing),
+            ManagementApi(registry, self.lifecycle),
+            SigningApi(registry, self.lifecycle, self.signing),
             LayersApi(self.layers, self.downloads, buckets, config.address),
             LayerPolicies(self.layers, config.address),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),
@@ -91,6 +105,14 @@ class ControlPlane:
         return [
             Service("lambda", {k: call for part in parts for k, call in part.operations.items()})
         ]
+
+    def _serves(self, to: Place) -> bool:
+        """Whether there is such a place to send something to."""
+        if to.kind == "function":
+            return self.registry.exists(to.name, to.qualifier)
+        if to.kind == "queue":
+            return to.name in self._durable.queues.directory
+        return any(to.name == topic.name for topic in self._durable.topics.all())
 
     def operations(self) -> Sequence[Operation]:
         """What the gateway answers of microfaas's own API."""

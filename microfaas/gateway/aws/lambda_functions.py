@@ -9,15 +9,14 @@ from microfaas.control.layers import Layers
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Edition, Settings
 from microfaas.control.registry import Registry
+from microfaas.control.signing import SigningConfigs
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws import lambda_code, lambda_settings
+from microfaas.gateway.aws import lambda_code, lambda_settings, lambda_tags
 from microfaas.gateway.aws.lambda_names import which, whole
 from microfaas.gateway.aws.lambda_shapes import Shapes
 from microfaas.gateway.aws.paging import page
 from microfaas.gateway.aws.service import Call, Caller, Params
 from microfaas.model import LATEST
-
-TAGS_MAX = 50
 
 
 class FunctionsApi:
@@ -29,6 +28,7 @@ class FunctionsApi:
         lifecycle: Lifecycle,
         shapes: Shapes,
         layers: Layers,
+        signing: SigningConfigs,
         downloads: Downloads,
         buckets: Mapping[str, str],
         *,
@@ -38,6 +38,7 @@ class FunctionsApi:
         self._lifecycle = lifecycle
         self._shapes = shapes
         self._layers = layers
+        self._signing = signing
         self._downloads = downloads
         self._buckets = buckets
         self._strict = strict
@@ -56,11 +57,11 @@ class FunctionsApi:
 
     async def _create(self, _: Caller, params: Params) -> Params:
         name = whole(params, self._registry.address)
-        if len(params.get("Tags", {})) > TAGS_MAX:
-            text = "Number of tags exceeds resource tag limit."
-            raise ServiceError("InvalidParameterValueException", text)
+        lambda_tags.check(params.get("Tags", {}))
         settings = lambda_settings.created(params, self._strict)
         self._layers.check(settings.layers)
+        if "CodeSigningConfigArn" in params:
+            self._signing.check(params["CodeSigningConfigArn"])
         data = await lambda_code.package(params["Code"], self._buckets)
         edition = await self._lifecycle.create(
             name,

@@ -1,0 +1,63 @@
+"""What to do about recursion, and when runtimes change, as Lambda's own API keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from lambda_world import ARN, World, serving
+
+from microfaas.gateway.aws.lambda_management import ManagementApi
+from microfaas.gateway.aws.service import Call
+
+RUNTIME = "arn:aws:lambda:us-east-1::runtime:" + "0" * 64
+NOT_FOUND = ("ResourceNotFoundException", 404, f"Function not found: {ARN[:-1]}doesnotexist")
+
+
+def operations(world: World) -> Mapping[str, Call]:
+    return ManagementApi(world.registry, world.lifecycle).operations
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with serving(tmp_path, operations) as made:
+        await made.define()
+        yield made
+
+
+async def test_recursion(world: World) -> None:
+    get, put = "get_function_recursion_config", "put_function_recursion_config"
+    assert await world.ask(get, FunctionName="f") == {"RecursiveLoop": "Terminate"}
+    made = await world.ask(put, FunctionName="f", RecursiveLoop="Allow")
+    assert made == await world.ask(get, FunctionName="f") == {"RecursiveLoop": "Allow"}
+    assert world.restarted().head("f").recursion == "Allow"
+    assert await world.refused(get, FunctionName="doesnotexist") == NOT_FOUND
+    assert await world.refused(put, FunctionName="f", RecursiveLoop="InvalidValue") == (
+        "ValidationException",
+        400,
+        "1 validation error detected: Value 'InvalidValue' at 'recursiveLoop' failed to satisfy "
+        "constraint: Member must satisfy enum value set: [Terminate, Allow]",
+    )
+
+
+async def test_runtimes(world: World) -> None:
+    get, put = "get_runtime_management_config", "put_runtime_management_config"
+    usual = {"UpdateRuntimeOn": "Auto", "FunctionArn": f"{ARN}:$LATEST"}
+    assert await world.ask(get, FunctionName="f") == usual
+    manual = {"UpdateRuntimeOn": "Manual", "RuntimeVersionArn": RUNTIME}
+    made = await world.ask(put, FunctionName="f", Qualifier="1", **manual)
+    assert made == {**manual, "FunctionArn": f"{ARN}:1"}
+    assert await world.ask(get, FunctionName="f:1") == made
+    assert await world.ask(get, FunctionName="f") == usual
+    assert world.restarted().managed.get("f:1") is not None
+    await world.ask(put, FunctionName="f", UpdateRuntimeOn="FunctionUpdate")
+    assert (await world.ask(get, FunctionName="f"))["UpdateRuntimeOn"] == "FunctionUpdate"
+    for wrong in ({"UpdateRuntimeOn": "Manual"}, {**manual, "UpdateRuntimeOn": "Auto"}):
+        kind, _, text = await world.refused(put, FunctionName="f", **wrong)
+        assert kind == "InvalidParameterValueException"
+        assert text.startswith("RuntimeVersionArn must be given when")
+    assert await world.refused(get, FunctionName="doesnotexist") == NOT_FOUND
+    for qualifier in ("7", "live"):
+        found = await world.refused(get, FunctionName="f", Qualifier=qualifier)
+        assert found[2] == f"Function not found: {ARN}:{qualifier}"
