@@ -8,7 +8,7 @@ SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
 LANGUAGES := tests/node/node_modules/.ready tests/java/jars/.ready \
 	tests/java/project/target/.ready tests/custom/.venv/.ready dotnet \
-	tests/frameworks/.venv/.ready
+	tests/frameworks/.venv/.ready tests/aws/.venv/.ready
 
 .PHONY: run test check unit fuzz bench docs packages dotnet clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any, NamedTuple
@@ -100,12 +101,12 @@ def _headers(endpoint: Endpoint, service: Service, operation: str, body: bytes) 
 
 def _decoded(endpoint: Endpoint, operation: str, status: int, text: bytes) -> dict[str, Any]:
     """Raises ServiceError, MachineError."""
-    try:
+    answer: dict[str, Any] | None = None
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         answer = msgspec.json.decode(text or b"{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        answer = {}
-    if status == 200:
+    if status == 200 and answer is not None:
         return answer
+    answer = answer or {}
     told = answer.get("message") or answer.get("Message") or text.decode(errors="replace")
     kind = str(answer.get("__type", "")).rpartition("#")[2]
     if status >= 500 or not kind:

@@ -29,14 +29,16 @@ class Page(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """A service, by what it calls things. `stream` names one by its ARN; `poll_s` is how often a
-    shard may be asked for records when it had none."""
+    """A service, by what it calls things. `stream` names one by its ARN, `behind` is the parameter
+    with the number to read on behind; `poll_s` is how often a shard may be asked for records when
+    it had none."""
 
     service: Service
     form: Form
     poll_s: float
     has_times: bool
     listing: str
+    behind: str
     stream: Callable[[str], Params]
     page: Callable[[Params], Page]
     given: Callable[[Params], Given]
@@ -85,6 +87,7 @@ STREAMS = Dialect(
     1.0,
     True,
     "ListShards",
+    "StartingSequenceNumber",
     _kinesis_stream,
     _kinesis_page,
     _kinesis_given,
@@ -95,6 +98,7 @@ TABLES = Dialect(
     0.25,
     False,
     "DescribeStream",
+    "SequenceNumber",
     _table_stream,
     _table_page,
     table_streams.given,

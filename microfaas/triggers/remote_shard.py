@@ -170,7 +170,7 @@ class RemoteShard:
         if self._last:
             return {
                 "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
-                "StartingSequenceNumber": str(self._last),
+                self._dialect.behind: str(self._last),
             }
         if self._row.start == "LATEST" and self._fresh:
             return {"ShardIteratorType": "LATEST"}
