@@ -56,7 +56,7 @@ class Output:
         self._partial = b""
         self._tail: bytearray | None = None
         # START is written with what follows it, which mostly is END: one write instead of two.
-        self._start = b""
+        self._start = ""
         os.set_blocking(read_fd, False)
         self._loop.add_reader(read_fd, self._readable)
 
@@ -67,22 +67,23 @@ class Output:
         self._left = self._bytes_max
         now_s = time.time()
         start = self._form.start(now_s, request_id, version)
-        self._tail = bytearray(_told(start, "")) if keep_tail else None
         self._start = _told(start, self._prefix(now_s))
+        self._tail = bytearray(_told(start).encode()) if keep_tail else None
 
     def show_start(self) -> None:
         """Write START, if it is not written: the invocation prints, or takes its time."""
         if self._start:
-            self._log.write(self._start)
-            self._start = b""
+            self._log.write(self._start.encode())
+            self._start = ""
 
     def note(self, text: str) -> None:
-        """A line of the platform's; it is never dropped."""
-        self._note_all([text])
+        """Lines of the platform's, or none; they are never dropped."""
+        if text:
+            self._write(text.encode(), _told(text, self._prefix(time.time())).encode())
 
     def begin_init(self, runtime: Runtime) -> None:
         """The function is loaded from here on."""
-        self._note_all(self._form.init_start(time.time(), runtime))
+        self.note(self._form.init_start(time.time(), runtime))
 
     def end(self, request_id: str, usage: Usage, memory_mb: int, ending: Ending) -> bytes:
         """The invocation ends here, with Lambda's END and REPORT lines; gives the log's tail."""
@@ -92,10 +93,10 @@ class Output:
         now_s = time.time()
         end = self._form.end(now_s, request_id, usage, memory_mb, ending)
         if self._start or end:
-            self._log.write(self._start + _told(end, self._prefix(now_s)))
-        self._start = b""
+            self._log.write((self._start + _told(end, self._prefix(now_s))).encode())
+        self._start = ""
         if self._tail is not None:
-            self._tail += _told(end, "")
+            self._tail += _told(end).encode()
         return bytes(self._tail[-TAIL_BYTES_MAX:]) if self._tail is not None else b""
 
     def _has_more(self) -> bool:
@@ -192,10 +193,6 @@ class Output:
     def _prefix(self, now_s: float) -> str:
         return f"{stamp(now_s)} {self._name}\t"
 
-    def _note_all(self, lines: list[str]) -> None:
-        for line in lines:
-            self._write(line.encode(), _told([line], self._prefix(time.time())))
-
     def _write(self, lines: bytes, text: bytes) -> None:
         """To the log `text`, which is the lines as they stand there; to the tail just the lines."""
         self.show_start()
@@ -208,7 +205,7 @@ class Output:
     def _start_dropping(self) -> None:
         if self._null_fd >= 0:
             return
-        self._note_all(self._form.dropping(self._bytes_max))
+        self.note(self._form.dropping(self._bytes_max))
         self._null_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         # Without the right to a large pipe the function is merely slower.
         with contextlib.suppress(OSError):
@@ -218,7 +215,7 @@ class Output:
         """The log takes lines again, first of all how much it has not taken."""
         if self._null_fd < 0:
             return
-        self._note_all(self._form.dropped(time.time(), self._dropped))
+        self.note(self._form.dropped(time.time(), self._dropped))
         self._dropped = 0
         os.close(self._null_fd)
         self._null_fd = -1
@@ -249,5 +246,9 @@ def _cut(lines: bytes) -> bytes:
     return lines
 
 
-def _told(lines: list[str], prefix: str) -> bytes:
-    return "".join(f"{prefix}{line}\n" for line in lines).encode()
+def _told(text: str, prefix: str = "") -> str:
+    """Lines of the platform's as they stand in the log."""
+    if not text:
+        return ""
+    lines = text.replace("\n", f"\n{prefix}")
+    return f"{prefix}{lines}\n"
