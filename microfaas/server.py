@@ -224,6 +224,7 @@ class _Server:
                 tasks.create_task(forever())
             declared = of_file(registry, config)
             versions = [await deployer.install(f, reloader.not_code) for f in declared]
+            plane.lifecycle.when_gone(triggered.forget)
             await plane.open()
             deployer.prune()
             ring, audit = KeyRing(database, key, functions), Audit(config.data)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -62,6 +62,7 @@ class Lifecycle:
         self._api = api
         self._tasks = tasks
         self._locks: dict[str, asyncio.Lock] = {}
+        self._when_gone: list[Callable[[str], Awaitable[None]]] = []
         # Why what is on disk cannot be served, by its key.
         self.faults: dict[str, str] = {}
 
@@ -169,7 +170,13 @@ class Lifecycle:
             await self._registry.commit(*self._registry.forgotten(name))
             for version in self._registry.served.forget(name):
                 self._machine.deployer.drop(version)
+            for then in self._when_gone:
+                await then(name)
         await self.tidy()
+
+    def when_gone(self, then: Callable[[str], Awaitable[None]]) -> None:
+        """Have this done, too, when a function is deleted."""
+        self._when_gone.append(then)
 
     async def delete_version(self, name: str, number: str) -> None:
         """One published version. Raises ServiceError."""

@@ -241,6 +241,18 @@ def test_triggers_of_a_file_may_be_put_for_functions_of_the_api(served: Project)
     assert depth(served) == 1
 
 
+def test_a_functions_triggers_go_with_it(served: Project) -> None:
+    tables = [{"type": "queue", "queue": "orders"}]
+    assert triggers(served, "f", tables)[0] == 200
+    mapped(served, source="kinesis:stream/clicks", StartingPosition="LATEST")
+    client(served).delete_function(FunctionName="f")
+    assert triggers(served, "f")[0] == 404
+    create(client(served), code=CODE)
+    assert triggers(served, "f") == (200, {"triggers": []})
+    # Mappings stay, as on AWS.
+    assert len(client(served).list_event_source_mappings()["EventSourceMappings"]) == 1
+
+
 def test_deployed_triggers_listen_to_topics_and_events(served: Project) -> None:
     topics, buses = client(served, "sns"), client(served, "events")
     topic = topics.create_topic(Name="news")["TopicArn"]
