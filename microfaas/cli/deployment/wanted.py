@@ -18,9 +18,17 @@ from microfaas.gateway.aws.lambda_settings import DEPRECATED
 from microfaas.model import Address, Destination, EventSettings, Function
 from microfaas.runtime import Runtimes
 
+# How Lambda's LoggingConfig is said in a file.
+_LOG_KEYS = {
+    "log_format": "LogFormat",
+    "log_group": "LogGroup",
+    "log_level": "ApplicationLogLevel",
+    "system_log_level": "SystemLogLevel",
+}
 # The keys of a function that the API has a place for.
 _DEPLOYABLE = frozenset(
     (
+        *_LOG_KEYS,
         "code",
         "concurrency_max",
         "dead_letter",
@@ -29,11 +37,15 @@ _DEPLOYABLE = frozenset(
         "event_age_s_max",
         "handler",
         "layers",
+        "log_format",
+        "log_group",
+        "log_level",
         "memory_mb",
         "on_failure",
         "on_success",
         "retries_max",
         "runtime",
+        "system_log_level",
         "timeout_s",
         "tmp_mb",
         "triggers",
@@ -97,6 +109,7 @@ def _function(
     _check(where, row, function, problems)
     told = source.stack.settings.get(function.name, {}) if source.stack is not None else {}
     address = source.config.address
+    logs = {name: row[key] for key, name in _LOG_KEYS.items() if key in row}
     role = f"arn:aws:iam::{address.account_id}:role/microfaas"
     limits = function.limits
     to = function.events.dead_letter
@@ -113,6 +126,8 @@ def _function(
             "EphemeralStorage": {"Size": limits.tmp_mb},
             "Environment": {"Variables": function.environment},
             "DeadLetterConfig": {"TargetArn": "" if to is None else arn(address, to)},
+            "LoggingConfig": _logging(function),
+            **({"LoggingConfig": logs} if logs else {}),
             **{key: value for key, value in told.items() if key not in _AT_BIRTH},
         },
         born={"Role": role, **{key: told[key] for key in _AT_BIRTH if key in told}},
@@ -120,6 +135,15 @@ def _function(
         concurrency=limits.concurrency_max if "concurrency_max" in row else None,
         triggers=msgspec.to_builtins(row.get("triggers", [])),
     )
+
+
+def _logging(function: Function) -> dict[str, str]:
+    logs = function.logs
+    told = {"LogFormat": logs.format, "LogGroup": function.log_group}
+    if logs.format == "Text":
+        return told
+    levels = {"ApplicationLogLevel": logs.application_level, "SystemLogLevel": logs.system_level}
+    return told | levels
 
 
 def _runtime(where: str, runtime: str, problems: list[Problem]) -> str:

@@ -448,6 +448,19 @@ def test_events_are_seen_through_as_the_file_says() -> None:
     assert made.settings["DeadLetterConfig"] == target
 
 
+def test_how_a_function_logs() -> None:
+    Path("microfaas.toml").write_text(
+        '[functions.f]\nlog_format = "JSON"\nlog_level = "WARN"\nlog_group = "shop"\n[functions.g]\n'
+    )
+    made = {each.name: each for each in wanted.functions(source.deploying(".", {}, ""), ())}
+    assert made["f"].settings["LoggingConfig"] == {
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": "WARN",
+        "LogGroup": "shop",
+    }
+    assert "LoggingConfig" not in made["g"].settings
+
+
 def test_a_package_is_the_same_for_the_same_code() -> None:
     for name in ("a", "b"):
         Path(name).mkdir()
