@@ -18,17 +18,9 @@ from microfaas.gateway.aws.lambda_settings import DEPRECATED
 from microfaas.model import Address, Destination, EventSettings, Function
 from microfaas.runtime import Runtimes
 
-# How Lambda's LoggingConfig is said in a file.
-_LOG_KEYS = {
-    "log_format": "LogFormat",
-    "log_group": "LogGroup",
-    "log_level": "ApplicationLogLevel",
-    "system_log_level": "SystemLogLevel",
-}
 # The keys of a function that the API has a place for.
 _DEPLOYABLE = frozenset(
     (
-        *_LOG_KEYS,
         "code",
         "concurrency_max",
         "dead_letter",
@@ -109,7 +101,6 @@ def _function(
     _check(where, row, function, problems)
     told = source.stack.settings.get(function.name, {}) if source.stack is not None else {}
     address = source.config.address
-    logs = {name: row[key] for key, name in _LOG_KEYS.items() if key in row}
     role = f"arn:aws:iam::{address.account_id}:role/microfaas"
     limits = function.limits
     to = function.events.dead_letter
@@ -127,7 +118,6 @@ def _function(
             "Environment": {"Variables": function.environment},
             "DeadLetterConfig": {"TargetArn": "" if to is None else arn(address, to)},
             "LoggingConfig": _logging(function),
-            **({"LoggingConfig": logs} if logs else {}),
             **{key: value for key, value in told.items() if key not in _AT_BIRTH},
         },
         born={"Role": role, **{key: told[key] for key in _AT_BIRTH if key in told}},
@@ -138,6 +128,7 @@ def _function(
 
 
 def _logging(function: Function) -> dict[str, str]:
+    """Lambda's LoggingConfig; levels go with JSON."""
     logs = function.logs
     told = {"LogFormat": logs.format, "LogGroup": function.log_group}
     if logs.format == "Text":

@@ -136,6 +136,7 @@ def test_what_is_not_there_is_created(gateway: Gateway, deploy: Callable[..., Re
         "EphemeralStorage": {"Size": 512},
         "Environment": {"Variables": {"STAGE": "test"}},
         "DeadLetterConfig": {"TargetArn": ""},
+        "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/work"},
         "Layers": [],
     }
     archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(data)))
@@ -450,15 +451,18 @@ def test_events_are_seen_through_as_the_file_says() -> None:
 
 def test_how_a_function_logs() -> None:
     Path("microfaas.toml").write_text(
-        '[functions.f]\nlog_format = "JSON"\nlog_level = "WARN"\nlog_group = "shop"\n[functions.g]\n'
+        '[functions.f]\nlog_format = "JSON"\nlog_level = "WARN"\nlog_group = "shop"\n'
+        "[functions.g]\n"
     )
     made = {each.name: each for each in wanted.functions(source.deploying(".", {}, ""), ())}
     assert made["f"].settings["LoggingConfig"] == {
         "LogFormat": "JSON",
         "ApplicationLogLevel": "WARN",
+        "SystemLogLevel": "INFO",
         "LogGroup": "shop",
     }
-    assert "LoggingConfig" not in made["g"].settings
+    usual = {"LogFormat": "Text", "LogGroup": "/aws/lambda/g"}
+    assert made["g"].settings["LoggingConfig"] == usual
 
 
 def test_a_package_is_the_same_for_the_same_code() -> None:
