@@ -136,7 +136,8 @@ class Triggered:
         check_names(made, problems)
         limits = self._durable.invoker.check(function, "").function.limits
         row = FunctionTable(timeout_s=limits.timeout_s)
-        check_visibility([(function, row)], made, self._config.queues, problems)
+        queues = {each.name: each.settings for each in self._durable.queues.directory.all()}
+        check_visibility([(function, row)], made, queues, problems)
         streams = {stream.name: StreamTable() for stream in self._durable.streams.all()}
         check_streams(streams, readers(made), problems)
         self._check_topics(function, made, problems)

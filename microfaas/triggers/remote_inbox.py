@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from microfaas.triggers.kind import Surroundings
 
 # SQS's, of one call.
 MESSAGES_MAX = 10
+WAIT_S_MAX = 20
 # As many as Lambda begins with.
 POLLERS = 5
 
@@ -50,6 +52,7 @@ class RemoteInbox:
     def __init__(self, arn: str, around: Surroundings) -> None:
         self._arn = arn
         self._around = around
+        self._fifo = arn.endswith(".fifo")
         self._left: list[Incoming] = []
         self._url = ""
         self._queue_s = 0
@@ -77,14 +80,24 @@ class RemoteInbox:
     async def receive(
         self, room: Room, count: int, wait_s: float, hidden: Hidden
     ) -> list[Incoming]:
-        if not self._left:
-            self._left += await self._poll(count, wait_s, hidden)
+        end_s = time.monotonic() + wait_s
+        while not self._left:
+            left_s = max(0.0, end_s - time.monotonic())
+            # Others may have taken or put meanwhile what was there before.
+            more = await self._poll(count, min(left_s, WAIT_S_MAX), hidden)
+            self._left.extend(more)
+            if left_s < WAIT_S_MAX or self._around.stopping.is_set():
+                break
         taken: list[Incoming] = []
         while self._left and len(taken) < count:
             attributes_bytes = len(msgspec.json.encode(self._left[0].message_attributes))
             if not room.take(self._left[0].body.encode(), attributes_bytes):
                 break
             taken.append(self._left.pop(0))
+        if self._left and self._fifo:
+            # They must not run beside those before them: SQS holds them back, as they are a group.
+            left, self._left = self._left, []
+            await self.give_back(left, 0)
         return taken
 
     def record(self, message: Incoming) -> dict[str, object]:
@@ -110,7 +123,7 @@ class RemoteInbox:
 
     async def _poll(self, count: int, wait_s: float, hidden: Hidden) -> list[Incoming]:
         endpoint = self._endpoint() if self._url else await self.open()
-        seconds = max(0, math.floor(wait_s))
+        seconds = math.floor(wait_s)
         params = {
             "QueueUrl": self._url,
             "MaxNumberOfMessages": min(count, MESSAGES_MAX),

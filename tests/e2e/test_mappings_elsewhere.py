@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ FIRST = """
 [endpoints]
 sqs = "{url}"
 kinesis = "{url}"
-dynamodb = "{dynamodb}"
 
 [queues.lost]
 
@@ -64,8 +62,7 @@ def other(tmp_path: Path) -> Iterator[Project]:
 def served(project: Project, other: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    config = FIRST.format(url=other.url, dynamodb=os.environ.get("DYNAMODB", other.url))
-    project.write("microfaas.toml", config)
+    project.write("microfaas.toml", FIRST.format(url=other.url))
     project.write("app.py", CODE)
     project.start()
     return project

@@ -12,6 +12,8 @@ import pytest
 from stream_world import Function, World, texts, until
 
 from microfaas.messaging.stream_shard import Entry
+from microfaas.messaging.streams import Stream
+from microfaas.triggers import shards
 
 
 @pytest.fixture
@@ -262,3 +264,23 @@ async def test_a_slow_function_does_not_hold_up_another(world: World) -> None:
         for number in range(3):
             await server.put(str(number))
         await until(lambda: sum(map(len, quick.batches)) == 3)
+
+
+async def test_a_stream_that_is_made_anew_is_read_from_where_the_trigger_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "LOOK_S", 0.005)
+    function = Function(fine)
+    async with world.serving() as server:
+        streams = server.streams
+
+        async def put(data: str) -> None:
+            await streams.put_all(streams.get("made"), [Entry("k", data.encode())])
+
+        async with server.running(function, stream="made"):
+            for data in ("first", "second"):
+                await streams.create(Stream(name="made"))
+                await put(data)
+                await until(lambda data=data: function.batches[-1:] == [[data]])
+                await streams.delete(streams.get("made"))
+    assert function.batches == [["first"], ["second"]]
