@@ -26,6 +26,8 @@ from microfaas.store.packages import Packages
 
 # Who has reserved some gets no waiting line: beyond it calls are refused at once, as AWS does.
 RESERVED_WAITING = 0
+# New code is served so long before it shows as done: who sees it done does not meet the old.
+SWAP_AHEAD_MS = 20
 
 _log = logging.getLogger("microfaas.control")
 
@@ -193,7 +195,9 @@ class Lifecycle:
         """So many may run at once and no more; None: as many as all share. Raises ServiceError."""
         async with self.lock(name):
             head = msgspec.structs.replace(self.changeable(name), reserved=count)
-            latest = await self._packed(name, self._registry.latest(name))
+            latest = self._registry.latest(name)
+            self._check_settled(name, latest)
+            latest = await self._packed(name, latest)
             head = msgspec.structs.replace(head, latest=latest)
             version = await self._build(name, latest, LATEST, head)
             await self._registry.commit(self._registry.functions.put(name, head))
@@ -307,15 +311,17 @@ class Lifecycle:
 
     async def _swap(self, edition: Edition, version: Version) -> None:
         """Serve a new $LATEST: at once, or when it no longer shows as in progress."""
-        if self._api.settle_ms:
-            self._tasks.create_task(self._swap_later(edition, version))
+        wait_s = (edition.settles_ms - SWAP_AHEAD_MS) / 1000 - time.time()
+        if wait_s > 0:
+            self._tasks.create_task(self._swap_later(edition, version, wait_s))
         else:
             await self._warm(version)
             self._machine.deployer.serve(version)
 
-    async def _swap_later(self, edition: Edition, version: Version) -> None:
-        await asyncio.sleep(self._api.settle_ms / 1000)
-        await self._warm(version)
+    async def _swap_later(self, edition: Edition, version: Version, wait_s: float) -> None:
+        # Nobody waits for this: the code is served when the change shows as done, loaded or not.
+        self._tasks.create_task(self._warm(version))
+        await asyncio.sleep(wait_s)
         head = self._registry.functions.get(version.function.name)
         if head is not None and head.latest is edition:
             self._machine.deployer.serve(version)
