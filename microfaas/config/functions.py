@@ -122,13 +122,18 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
 
 
 def _logs(where: str, row: FunctionTable, problems: list[Problem]) -> LogSettings:
+    group = row.log_group or ""
     if row.log_format == "JSON":
-        levels = row.log_level or "INFO", row.system_log_level or "INFO"
-        return LogSettings(format="JSON", application_level=levels[0], system_level=levels[1])
+        return LogSettings(
+            format="JSON",
+            application_level=row.log_level or "INFO",
+            system_level=row.system_log_level or "INFO",
+            group=group,
+        )
     for key in ("log_level", "system_log_level"):
         if getattr(row, key) is not None:
             problems.append(Problem(f"{where}.{key}", 'goes with log_format = "JSON" only'))
-    return LogSettings()
+    return LogSettings(group=group)
 
 
 def _code(where: str, path: str, root: str, problems: list[Problem]) -> str:

@@ -177,6 +177,10 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         int,
         Meta(ge=1, le=1024, description="what one invocation may print, MiB; the rest is dropped"),
     ] = DEFAULTS.output_mb_max
+    log_group: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9._/#-]{1,512}$")] | None,
+        Meta(description="what its log is called by AWS's API; default `/aws/lambda/NAME`"),
+    ] = None
     log_format: Annotated[
         Literal["Text", "JSON"], Meta(description="whether its log is text or a JSON object a line")
     ] = "Text"

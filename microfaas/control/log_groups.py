@@ -37,6 +37,7 @@ class GroupInfo(NamedTuple):
     created_ms: int
     retention_days: int | None
     stored_bytes: int
+    told: Mapping[str, str]
 
 
 class StreamInfo(NamedTuple):
@@ -95,18 +96,18 @@ class LogGroups:
         group = self._groups.get(name)
         size, since_ms = self._functions.stored(self._printing(name))
         if group is None:
-            return GroupInfo(name, since_ms, None, size)
+            return GroupInfo(name, since_ms, None, size, {})
         size += self._events.size_of(name)
-        return GroupInfo(name, group.created_ms, group.retention_days, size)
+        return GroupInfo(name, group.created_ms, group.retention_days, size, group.told)
 
-    async def create(self, name: str, tags: Mapping[str, str]) -> None:
+    async def create(self, name: str, tags: Mapping[str, str], told: Mapping[str, str]) -> None:
         """Raises ServiceError, MachineError."""
         if self._exists(name):
             text = "The specified log group already exists"
             raise ServiceError("ResourceAlreadyExistsException", text)
         if len(self._groups) >= GROUPS_MAX:
             raise ServiceError("LimitExceededException", f"There are {GROUPS_MAX} groups already.")
-        await self._put(name, LogGroup(created_ms=_now_ms(), tags=dict(tags)))
+        await self._put(name, LogGroup(created_ms=_now_ms(), tags=dict(tags), told=dict(told)))
 
     async def delete(self, name: str) -> None:
         """With all that is in it; a function that goes on printing has it made anew."""

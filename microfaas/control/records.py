@@ -123,11 +123,15 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """A log group that somebody made or set something of; functions' have none of themselves."""
+    """A log group that somebody made or set something of; functions' have none of themselves.
+
+    `told` is kept for whoever asks, by AWS's names.
+    """
 
     created_ms: int
     retention_days: int | None = None
     tags: dict[str, str] = {}
+    told: dict[str, str] = {}
 
 
 class LogStream(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from microfaas.templates.stack import INLINE_DIR, Alias, FunctionUrl, Inline, Pe
 # Which languages may stand in a template, and the file that Lambda makes of their text.
 _INLINE_FILES = {"python": "index.py", "nodejs": "index.js"}
 # What the API keeps and tells, and no table has.
-_TOLD = ("Architectures", "LoggingConfig", "Role", "TracingConfig", "SnapStart")
+_TOLD = ("Architectures", "Role", "TracingConfig", "SnapStart")
 _NOT_TAKEN = ("FileSystemConfigs", "ImageConfig", "CapacityProviderConfig", "DurableConfig")
 
 
@@ -25,6 +25,7 @@ def function(scene: Scene, resource: Resource) -> None:
         return
     variables = (given.get("Environment") or {}).get("Variables") or {}
     letters = (given.get("DeadLetterConfig") or {}).get("TargetArn")
+    logs = given.get("LoggingConfig") or {}
     table = {
         "code": code,
         "runtime": given.get("Runtime"),
@@ -36,6 +37,10 @@ def function(scene: Scene, resource: Resource) -> None:
         "concurrency_max": number(given.get("ReservedConcurrentExecutions")),
         "environment": {key: _text(value) for key, value in variables.items()} or None,
         "layers": _layers(scene, resource) or None,
+        "log_group": logs.get("LogGroup"),
+        "log_format": logs.get("LogFormat"),
+        "log_level": logs.get("ApplicationLogLevel"),
+        "system_log_level": logs.get("SystemLogLevel"),
         "dead_letter": scene.destination(resource, letters) if letters else None,
     }
     scene.stack.functions[resource.name] = without_none(table)

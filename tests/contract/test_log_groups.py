@@ -449,6 +449,20 @@ async def test_groups_are_listed_by_prefix_by_part_and_by_the_page(logs: Client)
     assert refused[1] == "InvalidParameterException"
 
 
+async def test_what_is_not_acted_on_is_told_and_what_cannot_be_is_refused(logs: Client) -> None:
+    told = {"logGroupClass": "INFREQUENT_ACCESS", "kmsKeyId": "arn:aws:kms:r:1:key/k"}
+    await logs.create_log_group(logGroupName="mine", **told)
+    (group,) = (await logs.describe_log_groups())["logGroups"]
+    assert {key: group[key] for key in told} == told
+    refused = await logs.refused(
+        "create_log_group", logGroupName="other", deletionProtectionEnabled=True
+    )
+    assert refused[1:] == (
+        "InvalidParameterException",
+        "deletionProtectionEnabled: not served by microfaas.",
+    )
+
+
 async def test_a_group_has_tags(world: World, logs: Client) -> None:
     await logs.create_log_group(logGroupName="mine", tags={"a": "1"})
     arn = ARN.replace(GROUP, "mine")

@@ -168,9 +168,11 @@ def test_refuses_with_place_and_remedy(tmp_path: Path, text: str, problem: str) 
 
 
 def test_a_log_in_json_has_levels(tmp_path: Path) -> None:
-    text = '[functions.a]\nlog_format = "JSON"\nlog_level = "WARN"'
-    logs = load(tmp_path, text).functions[0].logs
+    text = '[functions.a]\nlog_format = "JSON"\nlog_level = "WARN"\nlog_group = "shop"'
+    function = load(tmp_path, text).functions[0]
+    logs = function.logs
     assert (logs.format, logs.application_level, logs.system_level) == ("JSON", "WARN", "INFO")
+    assert function.log_group == "shop"
 
 
 def test_refuses_paths_that_are_not_there(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ _RETENTIONS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557),
     *(2922, 3288, 3653),
 )
+# What is kept of a group for whoever asks, and not acted on.
+_TOLD = ("kmsKeyId", "logGroupClass")
 _TOKEN = re.compile(r"([fb])/([0-9]{1,56})")
 _BAD_TOKEN = "The specified nextToken is invalid."
 T = TypeVar("T")
@@ -61,7 +63,10 @@ class LogsApi:
         }
 
     async def _create_group(self, _: Caller, params: Params) -> Params:
-        await self._groups.create(params["logGroupName"], params.get("tags", {}))
+        if params.get("deletionProtectionEnabled"):
+            _refuse("deletionProtectionEnabled: not served by microfaas.")
+        told = {key: params[key] for key in _TOLD if key in params}
+        await self._groups.create(params["logGroupName"], params.get("tags", {}), told)
         return {}
 
     async def _delete_group(self, _: Caller, params: Params) -> Params:
@@ -92,6 +97,7 @@ class LogsApi:
             "logGroupArn": f"{self._prefix}{name}",
             "logGroupClass": "STANDARD",
             "storedBytes": info.stored_bytes,
+            **info.told,
         }
 
     async def _keep_for(self, _: Caller, params: Params) -> Params:

@@ -44,6 +44,7 @@ EphemeralStorage: {Size: 1024}
 ReservedConcurrentExecutions: 4
 Layers: [!Ref Layer]
 DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Queue.Arn}
+LoggingConfig: {LogFormat: JSON, SystemLogLevel: WARN, LogGroup: shop}
 Environment:
   Variables: {QUEUE: !Ref Queue, ARN: !GetAtt Queue.Arn, COUNT: 3, ON: true}
 EventInvokeConfig:
@@ -64,6 +65,9 @@ EventInvokeConfig:
             "tmp_mb": 1024,
             "concurrency_max": 4,
             "layers": ["lib"],
+            "log_group": "shop",
+            "log_format": "JSON",
+            "system_log_level": "WARN",
             "dead_letter": "queue:Queue",
             "environment": {
                 "QUEUE": "http://here:9000/111122223333/Queue",
