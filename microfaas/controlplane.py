@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from microfaas.config import Config, Trigger
+from microfaas.control.account import Account
 from microfaas.control.downloads import Downloads
 from microfaas.control.layers import Layers
 from microfaas.control.lifecycle import Lifecycle, Machine
@@ -18,6 +19,7 @@ from microfaas.control.signing import SigningConfigs
 from microfaas.control.urls import Urls
 from microfaas.durable import Durable
 from microfaas.errors import ConfigError, Problem
+from microfaas.gateway.aws.lambda_concurrency import ConcurrencyApi
 from microfaas.gateway.aws.lambda_functions import FunctionsApi
 from microfaas.gateway.aws.lambda_invoke_configs import InvokeConfigsApi
 from microfaas.gateway.aws.lambda_layer_policies import LayerPolicies
@@ -85,6 +87,7 @@ class ControlPlane:
         shapes = Shapes(registry, self.lifecycle.faults, self.layers.size)
         buckets = _folders(config.triggers, config.root)
         strict = config.api.strict
+        account = Account(registry, self.layers, config.api.concurrency)
         parts = (
             FunctionsApi(
                 *(registry, self.lifecycle, shapes, self.layers, self.signing),
@@ -92,6 +95,7 @@ class ControlPlane:
                 strict=strict,
             ),
             PoliciesApi(registry, self.lifecycle),
+            ConcurrencyApi(account, self.lifecycle, self.routing),
             InvokeConfigsApi(registry, self.lifecycle, self._serves),
             TagsApi(registry, self.lifecycle, mappings, self.signing),
             ManagementApi(registry, self.lifecycle),

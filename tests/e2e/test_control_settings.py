@@ -1,0 +1,139 @@
+"""Concurrency, events' configs and policies of real functions, and what callers notice of them."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.control import call, client, create, package
+from tests.e2e.project import Project
+
+READY_S_MAX = 30.0
+
+
+@pytest.fixture
+def lambdas(project: Project) -> Any:
+    project.write("microfaas.toml", "")
+    project.start()
+    return client(project)
+
+
+def settled(lambdas: Any, qualifier: str) -> dict[str, Any]:
+    """What is told of provisioned instances once they are started, or cannot be."""
+    deadline = time.monotonic() + READY_S_MAX
+    while True:
+        told: dict[str, Any] = lambdas.get_provisioned_concurrency_config(
+            FunctionName="f", Qualifier=qualifier
+        )
+        if told["Status"] != "IN_PROGRESS":
+            return told
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+
+
+def test_nobody_calls_a_function_that_has_reserved_nothing(project: Project, lambdas: Any) -> None:
+    create(lambdas)
+    lambdas.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    for _ in range(2):
+        with pytest.raises(ClientError) as caught:
+            call(lambdas)
+        assert caught.value.response["Error"]["Code"] == "TooManyRequestsException"
+        reason = caught.value.response["Reason"]
+        assert reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+        project.kill()
+        project.start()
+        lambdas = client(project)
+    found = lambdas.get_function(FunctionName="f")
+    assert found["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+    limits = lambdas.get_account_settings()["AccountLimit"]
+    assert limits["UnreservedConcurrentExecutions"] == limits["ConcurrentExecutions"] == 1000
+    lambdas.delete_function_concurrency(FunctionName="f")
+    assert call(lambdas)["version"] == "$LATEST"
+
+
+def test_provisioned_instances_are_there_before_they_are_called(
+    project: Project, lambdas: Any
+) -> None:
+    create(lambdas, Publish=True)
+    lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    made = lambdas.put_provisioned_concurrency_config(
+        FunctionName="f", Qualifier="live", ProvisionedConcurrentExecutions=2
+    )
+    assert made["Status"] == "IN_PROGRESS"
+    for _ in range(2):
+        told = settled(lambdas, "live")
+        assert told["Status"] == "READY"
+        assert told["AllocatedProvisionedConcurrentExecutions"] == 2
+        assert told["AvailableProvisionedConcurrentExecutions"] == 2
+        assert call(lambdas, qualifier="live")["kind"] == "provisioned-concurrency"
+        assert call(lambdas)["kind"] == "on-demand"
+        project.kill()
+        project.start()
+        lambdas = client(project)
+    settled(lambdas, "live")
+    lambdas.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="live")
+    with pytest.raises(ClientError, match="No Provisioned Concurrency Config found"):
+        settled(lambdas, "live")
+    assert call(lambdas, qualifier="live")["kind"] == "on-demand"
+
+
+def test_a_function_that_cannot_be_loaded_cannot_be_provisioned(lambdas: Any) -> None:
+    create(lambdas, code="raise RuntimeError('no')\n", Publish=True)
+    lambdas.put_provisioned_concurrency_config(
+        FunctionName="f", Qualifier="1", ProvisionedConcurrentExecutions=1
+    )
+    told = settled(lambdas, "1")
+    assert (told["Status"], told["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
+
+
+def test_what_fails_goes_where_its_config_says(project: Project, lambdas: Any) -> None:
+    queues = client(project, "sqs")
+    queue = queues.create_queue(QueueName="failures")["QueueUrl"]
+    arn = "arn:aws:sqs:us-east-1:123456789012:failures"
+    create(lambdas, code="def handler(event, context):\n    raise ValueError(event)\n")
+    lambdas.put_function_event_invoke_config(
+        FunctionName="f",
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    lambdas.invoke(FunctionName="f", InvocationType="Event", Payload=b'"x"')
+    found = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+    record = json.loads(found[0]["Body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 1
+    assert record["requestPayload"] == "x"
+
+
+def test_whom_a_policy_permits_may_call_a_url(project: Project, lambdas: Any) -> None:
+    create(lambdas)
+    made = lambdas.create_function_url_config(FunctionName="f", AuthType="NONE")
+    # Its own name is for who can look it up.
+    host = urllib.parse.urlsplit(made["FunctionUrl"]).netloc
+    asked = urllib.request.Request(f"{project.url}/", headers={"Host": host})
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(asked)
+    lambdas.add_permission(
+        FunctionName="f",
+        StatementId="url",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )
+    with urllib.request.urlopen(asked) as reply:
+        assert json.loads(reply.read())["version"] == "$LATEST"
+    lambdas.remove_permission(FunctionName="f", StatementId="url")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(asked)
+
+
+def test_it_is_what_the_settings_count(lambdas: Any) -> None:
+    create(lambdas, Publish=True)
+    usage = lambdas.get_account_settings()["AccountUsage"]
+    assert usage == {"FunctionCount": 1, "TotalCodeSize": 2 * len(package())}
