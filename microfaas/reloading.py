@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 
 from microfaas.config import Config
@@ -11,8 +13,12 @@ from microfaas.deploy import Deployer
 from microfaas.errors import MicrofaasError
 from microfaas.model import Function, Version
 from microfaas.pool.loading import InitFailed
+from microfaas.store.code import touched_since
 from microfaas.triggers.bucket import BucketSettings
 from microfaas.triggers.watching import Watcher, changes
+
+# Files' times go in steps, behind the clock.
+CLOCK_STEP_NS = 20_000_000
 
 _log = logging.getLogger("microfaas")
 
@@ -27,11 +33,13 @@ class Reloader:
         watcher: Watcher,
         is_ours: Callable[[str], bool],
     ) -> None:
-        """`is_ours` says whether a function is still the file's."""
+        """To be made before any code is copied. `is_ours` says whether a function is still the
+        file's."""
         self._deployer = deployer
         self._watcher = watcher
         self._is_ours = is_ours
         self.not_code = not_code(config)
+        self._began_ns = time.time_ns()
 
     async def keep(self, version: Version) -> None:
         """Warm a function, then follow its code."""
@@ -39,12 +47,19 @@ class Reloader:
         try:
             if (fault := await self._deployer.warm(version)) is not None:
                 _log.error("%s cannot be loaded: %s", name, fault)
-            async for _ in changes(self._watcher, version.function.code, self.not_code):
+            async for changed in changes(self._watcher, version.function.code, self.not_code):
                 if not self._is_ours(name):
                     return
-                await self._reload(version.function)
+                if changed or await self._touched(version.function):
+                    await self._reload(version.function)
         except (MicrofaasError, OSError) as error:
             _log.error("%s: %s", name, error)
+
+    async def _touched(self, function: Function) -> bool:
+        """Whether its code has changed before anybody watched it, or while nobody could."""
+        return await asyncio.to_thread(
+            touched_since, function.code, self.not_code, self._began_ns - CLOCK_STEP_NS
+        )
 
     async def _reload(self, function: Function) -> None:
         try:

@@ -151,6 +151,19 @@ class CodeStore:
         return True
 
 
+def touched_since(source: str, exclude: Collection[str], moment_ns: int) -> bool:
+    """Whether anything of a folder or .zip of code has changed since then. Blocking.
+
+    Raises OSError for what is not there.
+    """
+    if not os.path.isdir(source):
+        return os.stat(source).st_ctime_ns >= moment_ns
+    if os.stat(source).st_ctime_ns >= moment_ns:
+        return True
+    entries = tree.walk(source, _not_code(exclude))
+    return any(entry.status.st_ctime_ns >= moment_ns for entry in entries)
+
+
 def _not_code(exclude: Collection[str]) -> Excluded:
     paths = frozenset(exclude)
 

@@ -282,8 +282,9 @@ async def changes(
 ) -> AsyncIterator[set[str]]:
     """Yield the real paths that changed in a folder of code, or its .zip, once they came to rest.
 
-    What a snapshot leaves out is not watched. A folder that goes and comes back counts as
-    changed. Raises OSError when it cannot be watched at all.
+    What a snapshot leaves out is not watched. An empty set says that from now on nothing is
+    missed: at first, and when a folder has gone and come back. Raises OSError when it cannot be
+    watched at all.
     """
     if os.path.isdir(path):
         folder, only, skip = path, None, _not_code(exclude)
@@ -294,6 +295,7 @@ async def changes(
         with contextlib.suppress(Gone, FileNotFoundError):
             watch = await watcher.watch(folder, skip)
             with contextlib.closing(watch):
+                yield set()
                 while True:
                     changed = await _rested(watch)
                     if only is None or only in changed:
@@ -302,7 +304,6 @@ async def changes(
             await asyncio.sleep(DEBOUNCE_S)
             if os.path.isdir(folder):
                 break
-        yield {path}
 
 
 async def _rested(watch: Watch) -> set[str]:

@@ -39,6 +39,17 @@ def test_a_broken_edit_keeps_the_old_code(served: Project, broken: str) -> None:
     until(lambda: served.invoke("app") == "three", "the mended code")
 
 
+def test_an_edit_right_after_the_start_is_not_missed(project: Project) -> None:
+    project.write("app.py", _app("one"))
+    # The more there are, the later the last one begins to be watched.
+    names = [f"f{number}" for number in range(6)]
+    project.write("microfaas.toml", "".join(f"[functions.{name}]\n" for name in names))
+    project.start()
+    project.write("app.py", _app("two"))
+    for name in names:
+        until(lambda name=name: project.invoke(name) == "two", "the new code")
+
+
 def test_no_call_fails_while_code_changes(served: Project) -> None:
     stop = threading.Event()
     seen: list[str] = []

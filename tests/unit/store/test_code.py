@@ -13,7 +13,7 @@ import pytest
 
 from microfaas.errors import ConfigError, MachineError
 from microfaas.store import tree
-from microfaas.store.code import CodeStore
+from microfaas.store.code import CodeStore, touched_since
 from microfaas.store.tree import Entry
 
 
@@ -283,3 +283,24 @@ def test_copies_are_for_microfaas_alone_but_each_can_be_read_by_anybody(
     assert mode(os.path.dirname(folder)) == 0o700
     assert [mode(folder, name) for name in ("", "lib")] == [0o755, 0o755]
     assert [mode(folder, name) for name in ("app.py", "lib/tool")] == [0o644, 0o755]
+
+
+def test_what_was_touched_is_told_from_what_was_not(tmp_path: Path) -> None:
+    (tmp_path / "code" / "data").mkdir(parents=True)
+    (tmp_path / "code" / "inner").mkdir()
+    (tmp_path / "code" / "inner" / "app.py").touch()
+    source, exclude = str(tmp_path / "code"), [str(tmp_path / "code" / "data")]
+    newest_ns = max(path.stat().st_ctime_ns for path in (tmp_path / "code").rglob("*"))
+    newest_ns = max(newest_ns, (tmp_path / "code").stat().st_ctime_ns)
+    assert touched_since(source, exclude, newest_ns)
+    assert not touched_since(source, exclude, newest_ns + 1)
+    while (tmp_path / "code" / "data").stat().st_ctime_ns <= newest_ns:
+        (tmp_path / "code" / "data" / "unheard").write_text("1")
+        (tmp_path / "code" / "data" / "unheard").unlink()
+    assert not touched_since(source, exclude, newest_ns + 1)
+    (tmp_path / "code" / "inner" / "app.py").write_text("1")
+    assert touched_since(source, exclude, newest_ns + 1)
+    archive = tmp_path / "code.zip"
+    archive.touch()
+    assert touched_since(str(archive), (), archive.stat().st_ctime_ns)
+    assert not touched_since(str(archive), (), archive.stat().st_ctime_ns + 1)
