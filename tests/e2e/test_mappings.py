@@ -29,12 +29,14 @@ visibility_timeout_s = 3
 handler = "app.handler"
 """
 CODE = """
-import base64, json
+import base64, json, time
 
 def handler(event, context):
     for record in event["Records"]:
         data = record.get("body") or base64.b64decode(record["kinesis"]["data"]).decode()
         print("GOT", json.dumps([data, context.function_version, record["eventSourceARN"]]))
+        if data == "slow":
+            time.sleep(1)
         if data == "raise":
             raise ValueError(data)
 """
@@ -117,6 +119,24 @@ def test_a_queues_mapping_from_its_creation_to_its_end(served: Project) -> None:
     assert depth(served) == 1
     with pytest.raises(ClientError, match="The resource you requested does not exist"):
         state(served, uuid)
+
+
+def test_what_was_begun_is_settled_before_a_mapping_is_gone(served: Project) -> None:
+    lambdas, queues = client(served), client(served, "sqs")
+    uuid = mapped(served)
+    url = queues.get_queue_url(QueueName="orders")["QueueUrl"]
+    send(served, "slow")
+    hidden = "ApproximateNumberOfMessagesNotVisible"
+
+    def in_flight() -> bool:
+        found = queues.get_queue_attributes(QueueUrl=url, AttributeNames=[hidden])
+        return found["Attributes"][hidden] == "1"
+
+    until(in_flight)
+    assert lambdas.delete_event_source_mapping(UUID=uuid)["State"] == "Deleting"
+    until(lambda: not lambdas.list_event_source_mappings()["EventSourceMappings"])
+    assert depth(served) == 0
+    until(lambda: data(served) == ["slow"])
 
 
 def test_an_alias_is_what_is_called(served: Project) -> None:
