@@ -49,9 +49,6 @@ class StreamInfo(NamedTuple):
     last_ms: int | None = None
     came_ms: int | None = None
 
-    def written(self, first_ms: int, last_ms: int, came_ms: int) -> StreamInfo:
-        return StreamInfo(self.name, self.created_ms, first_ms, last_ms, came_ms)
-
 
 class LogGroups:
     """Every operation names a group, and raises ServiceError when there is no such group."""
@@ -151,8 +148,9 @@ class LogGroups:
             found[stream] = StreamInfo(stream, made.created_ms)
         for total in self._events.totals(name):
             if total.stream in found:
-                times = total.first_ms, total.last_ms, total.came_ms
-                found[total.stream] = found[total.stream].written(*times)
+                found[total.stream] = found[total.stream]._replace(
+                    first_ms=total.first_ms, last_ms=total.last_ms, came_ms=total.came_ms
+                )
         return list(found.values())
 
     async def create_stream(self, name: str, stream: str) -> None:
