@@ -157,6 +157,24 @@ def test_who_may_call_it(lambdas: Aws, made: Any) -> None:
     assert lambdas("remove-permission", *F, "--statement-id", "s3") is None
 
 
+def test_what_else_is_set_of_it(served: Project, lambdas: Aws, made: Any) -> None:
+    lambdas("put-function-concurrency", *F, "--reserved-concurrent-executions", "0")
+    assert "(TooManyRequestsException)" in refused(served, "lambda", "invoke", *F, "out.json")
+    assert lambdas("get-function", *F)["Concurrency"] == {"ReservedConcurrentExecutions": 0}
+    assert lambdas("delete-function-concurrency", *F) is None
+    destination = {"OnFailure": {"Destination": f"arn:aws:sqs:{WHERE}:q"}}
+    lambdas(
+        *("put-function-event-invoke-config", *F, "--maximum-retry-attempts", "0"),
+        *("--destination-config", json.dumps(destination)),
+    )
+    listed = lambdas("list-function-event-invoke-configs", *F)["FunctionEventInvokeConfigs"]
+    assert [each["DestinationConfig"] for each in listed] == [{"OnSuccess": {}, **destination}]
+    assert lambdas("tag-resource", "--resource", ARN, "--tags", "a=1,b=2") is None
+    assert lambdas("untag-resource", "--resource", ARN, "--tag-keys", "a", "team") is None
+    assert lambdas("list-tags", "--resource", ARN) == {"Tags": {"b": "2"}}
+    assert lambdas("get-account-settings")["AccountUsage"]["FunctionCount"] == 1
+
+
 def test_a_layer_gives_it_more_code(served: Project, lambdas: Aws, made: Any) -> None:
     (served.root / "layer.zip").write_bytes(package("WORD = 'shared'\n", "python/shared.py"))
     layer = ("--layer-name", "l")

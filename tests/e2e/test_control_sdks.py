@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.control import ECHO, ROLE, package
-from tests.e2e.project import Project
+from tests.e2e.control import ECHO, ROLE, call, client, create, package
+from tests.e2e.project import Project, until
 from tests.e2e.test_access import create as create_key
 
 TESTS = Path(__file__).parents[1]
@@ -28,11 +28,16 @@ FIRST, SECOND = package(), package(ECHO.replace('"said"', '"told"'))
 EVENT = {
     "first": base64.b64encode(FIRST).decode(),
     "second": base64.b64encode(SECOND).decode(),
+    "layer": base64.b64encode(package("WORD = 'shared'\n", "python/shared.py")).decode(),
+    "group": "/aws/lambda/f",
     "role": ROLE,
     "queue": f"arn:aws:sqs:{WHERE}:q",
 }
+# Changes take a while, so that there is something to wait for.
 CONFIG = """
 auth = true
+[api]
+update_s = 1
 [queues.q]
 """
 NODE = ("node", TESTS / "node" / "control.js")
@@ -108,11 +113,41 @@ def check_functions(saw: Any) -> None:
     assert saw["left"] == []
 
 
+def check_resources(saw: Any) -> None:
+    assert saw["layer"] == [f"arn:aws:lambda:{WHERE}:layer:l:1", 1]
+    assert saw["policy"] == ["s"]
+    assert saw["tags"] == {"b": "2"}
+    assert saw["stopped"] == ["TooManyRequestsException", 429, "Rate Exceeded."]
+    assert saw["provisioned"] == "IN_PROGRESS"
+    assert saw["lists"] == [1, 1, 1, 1, 1]
+    assert [each[:2] for each in saw["faults"]] == [
+        ["ResourceNotFoundException", 404],
+        ["ProvisionedConcurrencyConfigNotFoundException", 404],
+        ["ResourceNotFoundException", 404],
+        ["ResourceNotFoundException", 404],
+    ]
+    assert saw["account"] == "123456789012"
+
+
 class TestNode:
     def test_functions(self, served: Project) -> None:
         check_functions(told(served, NODE, "functions"))
+
+    def test_what_stands_round_them(self, served: Project) -> None:
+        check_resources(told(served, NODE, "resources"))
+
+    def test_the_log(self, served: Project) -> None:
+        lambdas = client(served)
+        create(lambdas)
+        for _ in range(3):
+            call(lambdas)
+        # What was written is found a moment later.
+        until(lambda: told(served, NODE, "logs") == 3 * ["START"], "three invocations in the log")
 
 
 class TestGo:
     def test_functions(self, served: Project, go: tuple[Path]) -> None:
         check_functions(told(served, go, "functions"))
+
+    def test_what_stands_round_them(self, served: Project, go: tuple[Path]) -> None:
+        check_resources(told(served, go, "resources"))

@@ -1,6 +1,12 @@
 // Makes functions and what goes with them, as a deployment does: by AWS's SDK, as it comes.
 // control.js SCENARIO: reads what it is to deploy, and tells what it saw.
+const {
+  CloudWatchLogsClient,
+  paginateFilterLogEvents,
+} = require("@aws-sdk/client-cloudwatch-logs");
 const lambda = require("@aws-sdk/client-lambda");
+const { GetCallerIdentityCommand, STSClient } = require("@aws-sdk/client-sts");
+const sleep = require("node:timers/promises").setTimeout;
 
 const client = new lambda.LambdaClient({ maxAttempts: 1 });
 const FunctionName = "f";
@@ -44,6 +50,14 @@ async function invoked(input) {
   return [reply.StatusCode, reply.ExecutedVersion ?? "", text(reply.Payload)];
 }
 
+// One that is in the making cannot be deleted.
+async function enabled(UUID) {
+  const mapping = await call("GetEventSourceMapping", { UUID });
+  if (mapping.State === "Enabled") return mapping;
+  await sleep(100);
+  return enabled(UUID);
+}
+
 async function functions({ first, second, role, queue }) {
   const saw = {};
   const wanted = {
@@ -84,7 +98,7 @@ async function functions({ first, second, role, queue }) {
   saw.url = url.FunctionUrl === (await call("GetFunctionUrlConfig", { FunctionName })).FunctionUrl;
   const source = { FunctionName, EventSourceArn: queue };
   const { UUID, State } = await call("CreateEventSourceMapping", source);
-  const mapping = await call("GetEventSourceMapping", { UUID });
+  const mapping = await enabled(UUID);
   saw.mapping = [State, mapping.LastModified instanceof Date];
 
   await call("CreateFunction", { ...wanted, FunctionName: "g" });
@@ -122,6 +136,92 @@ async function functions({ first, second, role, queue }) {
   return saw;
 }
 
-const scenarios = { functions };
+// What stands round a function.
+async function resources({ first, layer, role, queue }) {
+  const saw = {};
+  const published = await call("PublishLayerVersion", {
+    LayerName: "l",
+    Content: { ZipFile: Buffer.from(layer, "base64") },
+    CompatibleRuntimes: ["python3.12"],
+  });
+  saw.layer = [published.LayerVersionArn, published.Version];
+  const { FunctionArn } = await call("CreateFunction", {
+    FunctionName,
+    Runtime: "python3.12",
+    Role: role,
+    Handler: "app.handler",
+    Code: { ZipFile: Buffer.from(first, "base64") },
+    Layers: [published.LayerVersionArn],
+    Publish: true,
+  });
+  await lambda.waitUntilFunctionActiveV2(waiting, { FunctionName });
+  await invoked({ Payload: "{}" });
+
+  const Action = "lambda:InvokeFunction";
+  const allowed = { StatementId: "s", Action, Principal: "s3.amazonaws.com" };
+  await call("AddPermission", { FunctionName, ...allowed });
+  const { Policy } = await call("GetPolicy", { FunctionName });
+  saw.policy = JSON.parse(Policy).Statement.map((each) => each.Sid);
+  await call("RemovePermission", { FunctionName, StatementId: "s" });
+
+  const Resource = FunctionArn.replace(/:1$/, "");
+  await call("TagResource", { Resource, Tags: { a: "1", b: "2" } });
+  await call("UntagResource", { Resource, TagKeys: ["a"] });
+  saw.tags = (await call("ListTags", { Resource })).Tags;
+
+  await call("PutFunctionConcurrency", { FunctionName, ReservedConcurrentExecutions: 0 });
+  saw.stopped = await fault("Invoke", { FunctionName });
+  await call("DeleteFunctionConcurrency", { FunctionName });
+
+  const DestinationConfig = { OnFailure: { Destination: queue } };
+  const kept = { FunctionName, MaximumRetryAttempts: 1, DestinationConfig };
+  await call("PutFunctionEventInvokeConfig", kept);
+  const provisioned = { FunctionName, Qualifier: "1" };
+  const wanted = { ...provisioned, ProvisionedConcurrentExecutions: 1 };
+  saw.provisioned = (await call("PutProvisionedConcurrencyConfig", wanted)).Status;
+  const signed = await call("CreateCodeSigningConfig", {
+    AllowedPublishers: {
+      SigningProfileVersionArns: [
+        "arn:aws:signer:us-east-1:123456789012:/signing-profiles/p/0123456789",
+      ],
+    },
+  });
+  const of = { FunctionName };
+  const lists = [
+    [lambda.paginateListLayers, {}, "Layers"],
+    [lambda.paginateListLayerVersions, { LayerName: "l" }, "LayerVersions"],
+    [lambda.paginateListFunctionEventInvokeConfigs, of, "FunctionEventInvokeConfigs"],
+    [lambda.paginateListProvisionedConcurrencyConfigs, of, "ProvisionedConcurrencyConfigs"],
+    [lambda.paginateListCodeSigningConfigs, {}, "CodeSigningConfigs"],
+  ];
+  saw.lists = [];
+  for (const each of lists) saw.lists.push((await all(...each)).length);
+
+  await call("DeleteProvisionedConcurrencyConfig", provisioned);
+  await call("DeleteFunctionEventInvokeConfig", of);
+  const { CodeSigningConfigArn } = signed.CodeSigningConfig;
+  await call("DeleteCodeSigningConfig", { CodeSigningConfigArn });
+  saw.faults = [
+    await fault("GetPolicy", of),
+    await fault("GetProvisionedConcurrencyConfig", provisioned),
+    await fault("GetFunctionEventInvokeConfig", of),
+    await fault("GetCodeSigningConfig", { CodeSigningConfigArn }),
+  ];
+  const { Account } = await new STSClient().send(new GetCallerIdentityCommand());
+  saw.account = Account;
+  await call("DeleteFunction", of);
+  await call("DeleteLayerVersion", { LayerName: "l", VersionNumber: 1 });
+  return saw;
+}
+
+async function logs({ group }) {
+  const reader = { client: new CloudWatchLogsClient({ maxAttempts: 1 }), pageSize: 1 };
+  const found = [];
+  const wanted = { logGroupName: group, filterPattern: '"START RequestId"' };
+  for await (const page of paginateFilterLogEvents(reader, wanted)) found.push(...page.events);
+  return found.map(({ message }) => message.split(" ")[0]);
+}
+
+const scenarios = { functions, resources, logs };
 const wanted = JSON.parse(require("fs").readFileSync(0, "utf8"));
 scenarios[process.argv[2]](wanted).then((saw) => console.log(JSON.stringify(saw)));

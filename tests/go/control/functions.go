@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -123,14 +124,24 @@ func useSources(client *lambda.Client, saw map[string]any, in wanted) {
 	mapping := must(client.CreateEventSourceMapping(ctx, &lambda.CreateEventSourceMappingInput{
 		FunctionName: &name, EventSourceArn: &in.Queue,
 	}))
-	got := must(client.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: mapping.UUID}))
-	saw["mapping"] = []any{*mapping.State, !got.LastModified.IsZero()}
+	saw["mapping"] = []any{*mapping.State, !enabled(client, mapping.UUID).LastModified.IsZero()}
 
 	must(client.CreateFunction(ctx, functionOf(in, "g")))
 	saw["lists"] = lists(client, *mapping.UUID)
 	must(client.DeleteEventSourceMapping(ctx, &lambda.DeleteEventSourceMappingInput{UUID: mapping.UUID}))
 	must(client.DeleteFunctionUrlConfig(ctx, &lambda.DeleteFunctionUrlConfigInput{FunctionName: &name}))
 	must(client.DeleteAlias(ctx, &lambda.DeleteAliasInput{FunctionName: &name, Name: aws.String("live")}))
+}
+
+// One that is in the making cannot be deleted.
+func enabled(client *lambda.Client, uuid *string) *lambda.GetEventSourceMappingOutput {
+	for {
+		got := must(client.GetEventSourceMapping(ctx, &lambda.GetEventSourceMappingInput{UUID: uuid}))
+		if *got.State == "Enabled" {
+			return got
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // By pages of one.

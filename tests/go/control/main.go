@@ -20,7 +20,9 @@ const patience = time.Minute
 var (
 	ctx       = context.Background()
 	name      = "f"
-	scenarios = map[string]func(*lambda.Client, wanted) map[string]any{"functions": functions}
+	scenarios = map[string]func(*lambda.Client, wanted) map[string]any{
+		"functions": functions, "resources": resources,
+	}
 )
 
 // Packages' bytes are in base64, as JSON has them.
@@ -29,6 +31,7 @@ type wanted struct {
 	Second []byte `json:"second"`
 	Role   string `json:"role"`
 	Queue  string `json:"queue"`
+	Layer  []byte `json:"layer"`
 }
 
 func must[T any](value T, err error) T {
