@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import time
@@ -77,8 +78,10 @@ class Durable:
         functions: Functions,
         resources: Resources,
         settings_of: SettingsOf,
+        permits: Callable[[str, str, str, str], bool],
     ) -> None:
-        """`url` is where others than functions find the gateway."""
+        """`url` is where others than functions find the gateway. `permits` tells whether one of
+        AWS's services may for something, by its ARN, call a function's qualifier."""
         self._functions = functions
         self._config = config
         self._tasks = tasks
@@ -108,6 +111,7 @@ class Durable:
             url,
             subscribed.topics(config),
             self.queues.draft,
+            functools.partial(permits, "sns.amazonaws.com"),
         )
         self.destinations = Destinations({"topic": self.topics.sink, "queue": self.queues.sink})
         self._http = HttpSender()
@@ -116,7 +120,11 @@ class Durable:
         self._subscribers = Subscribers(
             self.store, self.topics, self._http, self._mail, self.queues.draft, tasks
         )
-        targets = Targets(self._sends(), lambda name: self._exists("lambda", name))
+        targets = Targets(
+            self._sends(),
+            functools.partial(self._exists, "lambda"),
+            functools.partial(permits, "events.amazonaws.com"),
+        )
         self.rules = Rules(
             self.store,
             self.resources,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from microfaas import account
 from microfaas.audit import Audit
 from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
+from microfaas.control import grants
 from microfaas.control.lifecycle import Machine
 from microfaas.control.registry import Registry
 from microfaas.controlplane import ControlPlane, of_file
@@ -209,6 +211,7 @@ class _Server:
                 functions,
                 resources,
                 registry.event_settings,
+                functools.partial(grants.permits, registry),
             )
             await durable.open()
             packages = Packages(os.path.join(config.data, "packages"))

@@ -175,7 +175,7 @@ def _surround(stack: Stack, function: str, changes: Changes) -> None:
             aliases.open_url(changes, url)
     for permission in stack.permissions:
         if permission.function == function:
-            aliases.permit(changes, permission)
+            aliases.permit(changes, permission.function, permission.settings, permission.qualifier)
 
 
 def _show(changes: Changes, as_json: bool) -> None:

@@ -44,6 +44,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str = "ENABLED"
     role: str = ""
     targets: tuple[Target, ...] = ()
+    # It is a function's trigger, and asks nobody.
+    declared: bool = False
 
     @property
     def enabled(self) -> bool:
@@ -176,9 +178,10 @@ class Rules:
 
     def _tell(self, batch: Batch, rule: Rule, event: dict[str, Any]) -> None:
         about = self.arn(rule.name), rule.name
+        asks = "" if rule.declared else about[0]
         for target in rule.targets:
             body = target.body(event, about)
-            self._targets.send(batch, target, body, event, rule.key)
+            self._targets.send(batch, target, body, event, rule.key, asks)
 
     async def _change(self, rule: Rule) -> None:
         """Store a rule and act on it from now on."""

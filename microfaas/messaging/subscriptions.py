@@ -26,8 +26,8 @@ REMOTE = ("http", "https", "email", "email-json")
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
-    """One receiver of one topic. `endpoint` is the name of a function or queue, a URL or an
-    address."""
+    """One receiver of one topic. `endpoint` is the name of a function (or of a version or alias,
+    `NAME:QUALIFIER`) or a queue, a URL or an address."""
 
     arn: str
     topic: str
@@ -46,6 +46,12 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         return self.arn.rpartition(":")[2]
+
+    @property
+    def function(self) -> tuple[str, str]:
+        """The function's name and qualifier, where it is one."""
+        name, _, qualifier = self.endpoint.partition(":")
+        return name, qualifier
 
     @property
     def queue(self) -> str:

@@ -43,6 +43,8 @@ class Place(NamedTuple):
     group: str = ""
 
 
+# Whether a function, and what qualifier of it, may be called for what has an ARN (first).
+Permits = Callable[[str, str, str], bool]
 # Puts a body where a place says, as part of a batch. Raises MicrofaasError where there is none.
 Send = Callable[[Batch, Place, bytes], None]
 
@@ -94,30 +96,42 @@ class Targets:
         self,
         sends: Mapping[Kind, Send],
         serves: Callable[[str], bool],
+        permits: Permits,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`sends` are for all kinds but functions; `serves` tells whether there is a function of a
-        name."""
+        name, `permits` whether a rule may call it."""
         self._sends = sends
+        self._permits = permits
         self._serves = serves
         self._clock = clock
 
-    def send(self, batch: Batch, target: Target, body: bytes, event: object, source: str) -> None:
+    def send(
+        self,
+        batch: Batch,
+        target: Target,
+        body: bytes,
+        event: object,
+        source: str,
+        rule: str = "",
+    ) -> None:
         """Send a body as part of a batch. `event` is what it was made of, and `source` what made
-        it."""
+        it; `rule` is the ARN of what needs a function's permission, if anything does."""
         to = place(target.arn, self._group(target, event))
         try:
             if to is None:
                 raise MicrofaasError(f"nothing of that kind is served: {target.arn}")
-            self._put(batch, to, body, source)
+            self._put(batch, to, body, source, rule)
         except MicrofaasError as error:
             _log.error("%s: cannot send to %s: %s", source, target.arn, error)
             self._bury(batch, target, to, body, source, str(error))
 
-    def _put(self, batch: Batch, to: Place, body: bytes, source: str) -> None:
+    def _put(self, batch: Batch, to: Place, body: bytes, source: str, rule: str) -> None:
         if to.kind == "function":
             if not self._serves(to.name):
                 raise FunctionNotFound(to.name, to.qualifier or LATEST)
+            if rule and not self._permits(rule, to.name, to.qualifier):
+                raise not_permitted(rule, to.name)
             batch.put(events.draft(to.name, body, qualifier=to.qualifier, source=source))
         else:
             self._send(batch, to, body)
@@ -156,6 +170,14 @@ class Targets:
             events.encode_attributes(attributes),
         )
         return batch.also("bury", [letter])
+
+
+def not_permitted(source: str, function: str) -> MicrofaasError:
+    """The error for a function that does not let something call it, by that thing's ARN."""
+    return MicrofaasError(
+        f"the policy of the function {function} does not permit {source} to call it: "
+        "add a permission with that SourceArn"
+    )
 
 
 def is_json(text: str) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 
 from microfaas.errors import MachineError, MicrofaasError, ServiceError
 from microfaas.messaging.subscriptions import Subscription, Subscriptions
+from microfaas.messaging.targets import Permits, not_permitted
 from microfaas.model import Address
 from microfaas.payloads import sns
 from microfaas.payloads.s3 import time_of
@@ -76,8 +77,10 @@ class Topics:
         url: str,
         declared: Iterable[Topic],
         queue_draft: QueueDraft,
+        permits: Permits,
     ) -> None:
         """`url` is where endpoints find this gateway."""
+        self._permits = permits
         self.subscriptions = subscriptions
         self._store = store
         self._resources = resources
@@ -259,6 +262,7 @@ class Topics:
             copy = self._copy(subscription, publication, topic)
             # Asked here, for otherwise one who is full would stop all.
             self._store.depth(copy.queue).check(1, copy.size)
+            self._check_permitted(subscription)
             batch.put(copy)
             return
         except MicrofaasError as error:
@@ -272,11 +276,21 @@ class Topics:
             _log.error("topic %s: %s", topic.name, error)
         batch.also("bury", [letter])
 
+    def _check_permitted(self, subscription: Subscription) -> None:
+        """Raises MicrofaasError when a function lets no such topic call it. What a file or a
+        function's trigger subscribes asks nobody."""
+        topic = self.arn(subscription.topic)
+        if subscription.protocol != "lambda" or subscription.declared:
+            return
+        if not self._permits(topic, *subscription.function):
+            raise not_permitted(topic, subscription.function[0])
+
     def _copy(self, subscription: Subscription, publication: Publication, topic: Topic) -> Draft:
         unsubscribe_url = self.unsubscribe_url(subscription)
         if subscription.protocol == "lambda":
             event = sns.function_event(publication, subscription.arn, unsubscribe_url)
-            return events.draft(subscription.endpoint, event, source=f"topic:{topic.name}")
+            name, qualifier = subscription.function
+            return events.draft(name, event, qualifier=qualifier, source=f"topic:{topic.name}")
         raw = subscription.raw
         body = (
             publication.message.encode() if raw else sns.notification(publication, unsubscribe_url)
@@ -353,7 +367,7 @@ def _undeliverable(
         copy = Draft(f"queue:{subscription.endpoint}", publication.message.encode())
     return DeadLetter(
         int(time.time() * 1000),
-        subscription.endpoint if subscription.protocol == "lambda" else "",
+        subscription.function[0] if subscription.protocol == "lambda" else "",
         publication.message_id,
         f"topic:{subscription.topic}",
         copy.body,

@@ -25,7 +25,7 @@ def rules(triggers: Iterable[Trigger]) -> list[Rule]:
             name = settings.name or trigger.function
             target = Target(id=trigger.function, arn=trigger.function)
             pattern = json.dumps(settings.whole)
-            made.append(Rule(name=name, pattern=pattern, targets=(target,)))
+            made.append(Rule(name=name, pattern=pattern, targets=(target,), declared=True))
     return made
 
 

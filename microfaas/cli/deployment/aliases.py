@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from microfaas.cli.deployment.changes import Change, Changes, called, differing, path_of
 
 if TYPE_CHECKING:
-    from microfaas.templates.stack import FunctionUrl, Permission
+    from microfaas.templates.stack import FunctionUrl
 
 _URLS = "2021-10-31"
 
@@ -61,15 +62,18 @@ def open_url(changes: Changes, url: FunctionUrl) -> None:
         )
 
 
-def permit(changes: Changes, permission: Permission) -> None:
-    """A permission, unless there is one by its name. Raises ClientError."""
-    path = path_of(permission.function, "policy", qualifier=permission.qualifier)
+def permit(
+    changes: Changes, function: str, settings: Mapping[str, object], qualifier: str = ""
+) -> None:
+    """A permission, by AddPermission's parameters, unless there is one by its name. Raises
+    ClientError."""
+    path = path_of(function, "policy", qualifier=qualifier)
     there = changes.look(path)
-    statement = str(permission.settings["StatementId"])
+    statement = str(settings["StatementId"])
     if there is None or f'"{statement}"' not in there["Policy"]:
         changes.make(
-            Change("permission", called(permission.function, permission.qualifier), "added"),
-            lambda: changes.client.rest("POST", path, permission.settings),
+            Change("permission", called(function, qualifier), "added"),
+            lambda: changes.client.rest("POST", path, settings),
         )
 
 

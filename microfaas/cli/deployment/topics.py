@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element
 
+from microfaas.cli.deployment.aliases import permit
 from microfaas.cli.deployment.changes import Change, Changes, differing
 from microfaas.cli.deployment.wanted import arn
 from microfaas.config.topic_tables import TopicTable
@@ -32,6 +33,8 @@ def subscriptions(changes: Changes, declared: Iterable[Declared], address: Addre
     """Subscribe whoever is not subscribed, or set what differs. Raises ClientError."""
     for each in declared:
         topic = arn(address, Destination("topic", each.topic))
+        if each.protocol == "lambda":
+            permit(changes, each.endpoint, _permission(each.topic, topic))
         _subscribe(changes, each, topic, address)
 
 
@@ -51,6 +54,15 @@ def _subscribe(changes: Changes, declared: Declared, topic: str, address: Addres
         change = Change("subscription", declared.topic, "changed", ", ".join(changed))
         told = {key: wanted[key] for key in changed}
         _set(changes, "SetSubscriptionAttributes", change, told, SubscriptionArn=ids[0])
+
+
+def _permission(name: str, topic: str) -> dict[str, str]:
+    return {
+        "StatementId": f"topic-{name}",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "sns.amazonaws.com",
+        "SourceArn": topic,
+    }
 
 
 def _endpoint(declared: Declared, address: Address) -> str:

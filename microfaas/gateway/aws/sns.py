@@ -238,11 +238,12 @@ class SnsApi:
         return self._local("sqs", arn) if arn else ""
 
     def _local(self, protocol: str, endpoint: str) -> str:
-        """The name of a function or queue of this machine, from its ARN. Raises ServiceError."""
+        """The name of a function or queue of this machine, from its ARN; with a function's its
+        qualifier. Raises ServiceError."""
         arn = endpoint.startswith("arn:")
         parts = endpoint.split(":")
-        name = parts[6] if arn and protocol == "lambda" and len(parts) > 6 else parts[-1]
-        if (arn and parts[2] != protocol) or not self._exists(protocol, name):
+        name = ":".join(parts[6:]) if arn and protocol == "lambda" else parts[-1]
+        if (arn and parts[2] != protocol) or not self._exists(protocol, name.partition(":")[0]):
             what = "function" if protocol == "lambda" else "queue"
             _invalid(f"Invalid parameter: Endpoint: there is no {what} {endpoint}")
         return name

@@ -318,6 +318,35 @@ def test_topics_and_streams(gateway: Gateway, deploy: Callable[..., Result]) -> 
     }
 
 
+FED = """\
+[functions.app]
+[topics.news]
+[[topics.news.subscriptions]]
+function = "app"
+"""
+
+
+def test_a_function_that_is_subscribed_permits_its_topic(
+    gateway: Gateway, deploy: Callable[..., Result]
+) -> None:
+    Path("microfaas.toml").write_text(FED)
+    deploy()
+    *_, permission, subscription = gateway.changes()
+    told = {
+        "StatementId": "topic-news",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "sns.amazonaws.com",
+        "SourceArn": "arn:aws:sns:us-east-1:123456789012:news",
+    }
+    path = "/2015-03-31/functions/app/policy"
+    assert permission == ("POST", path, told)
+    assert subscription[1] == "Subscribe"
+    gateway.answers[f"GET {path}"] = {"Policy": '{"Statement":[{"Sid":"topic-news"}]}'}
+    gateway.asked.clear()
+    deploy()
+    assert path not in [asked[1] for asked in gateway.changes()]
+
+
 def test_shards_cannot_be_changed(gateway: Gateway, deploy: Callable[..., Result]) -> None:
     Path("microfaas.toml").write_text(TOPIC)
     gateway.answers["CALL DescribeStreamSummary"] = {

@@ -31,7 +31,13 @@ class Bus(World):
     def open(self) -> None:
         super().open()
         resources = Resources(self.db)
-        targets = Targets({"queue": self.send}, lambda name: name != "nobody", self.clocks.wall)
+        self.refused: set[tuple[str, str, str]] = set()
+        targets = Targets(
+            {"queue": self.send},
+            lambda name: name != "nobody",
+            lambda *asked: asked not in self.refused,
+            self.clocks.wall,
+        )
         clock = self.clocks.wall
         rest: tuple[Any, ...] = (resources, self.schedules, targets, Address())
         self.rules = Rules(self.store, *rest, clock=clock)
@@ -168,6 +174,35 @@ async def test_a_deleted_rule_is_forgotten(bus: Bus) -> None:
     await bus.again()
     assert bus.rules.all() == []
     assert bus.schedules.keys() == []
+
+
+async def test_a_function_must_permit_the_rule(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", pattern=SHOP, expression="rate(1 minute)"))
+    dead = f"{QUEUE}dead"
+    targets = [
+        Target(id="1", arn=f"{LAMBDA}f", input='"1"', dead_letter=dead),
+        Target(id="2", arn=f"{LAMBDA}f:live", input='"2"'),
+        Target(id="3", arn="g", input='"3"'),
+    ]
+    await bus.rules.put_targets("a", targets)
+    bus.refused = {(bus.rules.arn("a"), "f", ""), (bus.rules.arn("a"), "g", "")}
+    await bus.put()
+    assert bus.bodies("queue:dead") == ["1"]
+    assert bus.bodies("function:f") == ["2"]
+    assert bus.bodies("function:g") == []
+    (buried,) = DeadLetters(bus.db).page()
+    assert (buried.letter.event, buried.letter.function) == (b'"3"', "g")
+    assert "does not permit" in json.loads(buried.letter.error)
+    await bus.pass_s(61)
+    assert bus.bodies("queue:dead") == ["1", "1"]
+
+
+async def test_a_functions_own_trigger_asks_nobody(bus: Bus) -> None:
+    rule = Rule(name="a", pattern=SHOP, targets=(Target(id="1", arn="f"),), declared=True)
+    bus.rules.declare([rule])
+    bus.refused = {(bus.rules.arn("a"), "f", "")}
+    await bus.put()
+    assert len(bus.bodies("function:f")) == 1
 
 
 async def test_what_cannot_be_sent_goes_to_the_dead_letter_queue(bus: Bus) -> None:

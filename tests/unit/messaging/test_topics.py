@@ -70,6 +70,34 @@ class TestCopies:
         assert world.bodies(web.queue)[0]["Message"] == "hello"
         assert world.waiting(mail.queue)[0].body.startswith(b"hello\n")
 
+    async def test_a_version_or_alias_may_be_subscribed(self, world: TopicWorld) -> None:
+        await world.subscribe("lambda", "f:live")
+        await world.publish()
+        [message] = world.waiting("function:f")
+        assert events.decode_attributes(message.attributes).qualifier == "live"
+
+    async def test_a_function_must_permit_the_topic(self, world: TopicWorld) -> None:
+        for endpoint, dead_letter in (("f", "graves"), ("f:live", ""), ("g", "")):
+            await world.subscribe("lambda", endpoint, dead_letter=dead_letter)
+        world.refused = {(ARN, "f", ""), (ARN, "f", "live")}
+        await world.publish("m")
+        assert world.bodies("function:f") == []
+        assert len(world.bodies("function:g")) == 1
+        [grave] = world.bodies("queue:graves")
+        assert grave["Records"][0]["Sns"]["Message"] == "m"
+        [buried] = world.buried()
+        assert (buried.letter.function, buried.letter.queue) == ("f", "function:f")
+        assert "does not permit" in json.loads(buried.letter.error)
+
+    async def test_a_functions_own_trigger_asks_nobody(self, world: TopicWorld) -> None:
+        made = Subscription(
+            arn=f"{ARN}:own", topic="t", protocol="lambda", endpoint="f", declared=True
+        )
+        world.book.declare([made])
+        world.refused = {(ARN, "f", "")}
+        await world.publish()
+        assert len(world.bodies("function:f")) == 1
+
     async def test_an_events_source_is_the_topic(self, world: TopicWorld) -> None:
         await world.subscribe("lambda", "f")
         await world.publish()

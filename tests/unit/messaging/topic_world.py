@@ -40,6 +40,8 @@ class TopicWorld:
         self.folder = folder
         self.declared_topics: list[Topic] = []
         self.declared: list[Subscription] = []
+        # (topic's ARN, function, qualifier) that no policy permits.
+        self.refused: set[tuple[str, str, str]] = set()
         self.key = folder / "topics.pem"
         if _made_before:
             self.key.write_bytes(_made_before[0])
@@ -61,6 +63,7 @@ class TopicWorld:
             URL,
             self.declared_topics,
             to_queue,
+            lambda *asked: asked not in self.refused,
         )
         await self.topics.open()
         self.topic = await self.topics.create(Topic(name="t"))
