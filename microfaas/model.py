@@ -77,7 +77,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """Where something is sent: a function, queue or topic by name, a URL, or a directory."""
+    """Where something is sent: a function (or a version or alias of it, `NAME:QUALIFIER`), queue
+    or topic by name, a URL, or a directory."""
 
     kind: Literal["function", "queue", "topic", "url", "directory"]
     name: str

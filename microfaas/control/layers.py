@@ -1,7 +1,7 @@
 """Layers: packages by names and numbers, which functions are given by their ARNs.
 
-A version that was deleted is nobody's to ask for any more. Functions that have it keep it: until
-the last of them is gone it stays, marked as deleted.
+A version that was deleted is nobody's to ask for any more. Functions that have it keep it, also
+one that is being made just then: it stays, marked as deleted, until a start finds that none does.
 """
 
 from __future__ import annotations
@@ -127,12 +127,7 @@ class Layers:
             if version is None:
                 return
             deleted = msgspec.structs.replace(version, deleted=True)
-            qualified = key(name, str(number))
-            used = self.arn(name, number) in self._used()
-            table = self._versions
-            await self._registry.commit(
-                table.put(qualified, deleted) if used else table.remove(qualified)
-            )
+            await self._registry.commit(self._versions.put(key(name, str(number)), deleted))
 
     async def permit(
         self, name: str, number: int, statement: dict[str, Any], revision: str

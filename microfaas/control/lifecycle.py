@@ -100,7 +100,9 @@ class Lifecycle:
             edition = self._edition(settings, package, created=True)
             head = Head(latest=edition, tags=dict(tags), signing_config=signing_config)
             version = await self._build(name, edition, LATEST, head)
-            await self._registry.commit(self._registry.functions.put(name, head))
+            # What the API kept of a file's function of that name, which is gone, is not this one's.
+            left = self._registry.forgotten(name)
+            await self._registry.commit(*left, self._registry.functions.put(name, head))
             self._machine.deployer.serve(version)
             self._follow(version)
             self._tasks.create_task(self._warm(version))

@@ -100,7 +100,7 @@ def destination(arn: str) -> Destination | None:
     to = place(arn) if arn else None
     if to is None or to.kind == "stream":
         return None
-    return Destination(to.kind, to.name)
+    return Destination(to.kind, f"{to.name}:{to.qualifier}" if to.qualifier else to.name)
 
 
 def whole_s(timeout_s: float) -> int:

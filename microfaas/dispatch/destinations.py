@@ -36,7 +36,8 @@ class Destinations:
 
 
 def _to_function(batch: Batch, name: str, body: bytes, _: Attributes) -> None:
-    batch.put(events.draft(name, body, source="destination"))
+    name, _sep, qualifier = name.partition(":")
+    batch.put(events.draft(name, body, qualifier=qualifier, source="destination"))
 
 
 def _to_outbox(batch: Batch, name: str, body: bytes, _: Attributes) -> None:

@@ -1,4 +1,4 @@
-"""Topics and rules call functions of the API that permit them, and no others."""
+"""Who else calls functions of the API: topics and rules that a policy permits, other functions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.e2e.control import client, create
 from tests.e2e.project import Project
@@ -99,3 +100,35 @@ def test_a_rule_needs_a_permission(project: Project, lambdas: Any) -> None:
     permit(lambdas, "events.amazonaws.com", rule)
     put({"n": 2})
     assert results()["responsePayload"] == {"n": 2}
+
+
+def test_a_new_function_has_nothing_of_a_files_of_that_name(project: Project) -> None:
+    project.write("app.py", "def handler(event, context):\n    return 1\n")
+    project.write("microfaas.toml", '[functions.f]\nhandler = "app.handler"\n')
+    project.start()
+    before = client(project)
+    permit(before, "sns.amazonaws.com", f"arn:aws:sns:{HERE}:t")
+    before.tag_resource(Resource=FUNCTION, Tags={"a": "1"})
+    project.stop()
+    project.write("microfaas.toml", "")
+    project.start()
+    lambdas = client(project)
+    create(lambdas)
+    assert lambdas.list_tags(Resource=FUNCTION)["Tags"] == {}
+    with pytest.raises(ClientError, match="The resource you requested does not exist"):
+        lambdas.get_policy(FunctionName="f")
+
+
+def test_what_a_function_returns_may_go_to_anothers_alias(project: Project, lambdas: Any) -> None:
+    results = queue(project, "results")
+    create(lambdas, "g", code="def handler(event, context):\n    return 1\n")
+    create(lambdas, code="def handler(event, context):\n    return context.function_version\n")
+    lambdas.publish_version(FunctionName="f")
+    lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    to_queue(lambdas, Qualifier="live")
+    destination = {"OnSuccess": {"Destination": f"{FUNCTION}:live"}}
+    lambdas.put_function_event_invoke_config(FunctionName="g", DestinationConfig=destination)
+    lambdas.invoke(FunctionName="g", InvocationType="Event", Payload=b"{}")
+    record = results()
+    assert record["responsePayload"] == "1"
+    assert record["requestPayload"]["responsePayload"] == 1

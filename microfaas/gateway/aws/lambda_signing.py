@@ -9,6 +9,7 @@ import msgspec
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.registry import Registry
 from microfaas.control.signing import SigningConfig, SigningConfigs
+from microfaas.gateway.aws import lambda_tags
 from microfaas.gateway.aws.lambda_names import whole
 from microfaas.gateway.aws.lambda_shapes import modified
 from microfaas.gateway.aws.paging import page
@@ -39,6 +40,7 @@ class SigningApi:
 
     async def _create(self, _: Caller, params: Params) -> Params:
         fields = {**_fields(params), "tags": params.get("Tags", {})}
+        lambda_tags.check(fields["tags"])
         return self._whole(*await self._configs.create(SigningConfig(**fields)))
 
     async def _get(self, _: Caller, params: Params) -> Params:
