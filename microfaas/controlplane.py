@@ -59,7 +59,13 @@ class ControlPlane:
         self.registry = registry
         self.layers = Layers(registry, machine.packages)
         self.lifecycle = Lifecycle(
-            registry, machine, self.layers.package, config.api, tasks, durable.follow
+            registry,
+            machine,
+            self.layers.package,
+            config.api,
+            tasks,
+            durable.follow,
+            self._packages,
         )
         self.routing = Routing(registry, machine.deployer)
         self.rollouts = Rollouts(
@@ -79,7 +85,11 @@ class ControlPlane:
         await self.lifecycle.open()
         self.routing.open()
         self.rollouts.open()
-        self._machine.packages.prune({*self.registry.packages(), *self.layers.packages()})
+        self._machine.packages.prune(self._packages())
+
+    def _packages(self) -> set[str]:
+        """The packages that anything is made of."""
+        return {*self.registry.packages(), *self.layers.packages()}
 
     def services(self, mappings: Mappings) -> list[Service]:
         """What the gateway answers of Lambda's API, beside invoking."""

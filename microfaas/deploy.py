@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterator
 
 from microfaas.builder import Builder
 from microfaas.model import LATEST, Function, Version
@@ -28,18 +29,39 @@ class Deployer:
         self._functions = functions
         self._supervisor = supervisor
         self._warming = asyncio.Semaphore(WARM_AT_ONCE)
+        self._changes = 0
+        self._pruning = asyncio.Lock()
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Meanwhile no copy is forgotten: one that was built may not be served yet."""
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes -= 1
 
     async def install(self, function: Function, exclude: Collection[str]) -> Version:
         """Serve a function from now on; it is warmed by `warm`. Raises ConfigError."""
-        version = await self.build(function, exclude)
-        self.serve(version)
+        with self.changing():
+            version = await self.build(function, exclude)
+            self.serve(version)
         return version
 
     async def build(
         self, function: Function, exclude: Collection[str] = (), number: str = LATEST
     ) -> Version:
-        """Have a copy of its code; nobody sees it yet. Raises ConfigError, BuildFailed."""
+        """Have a copy of its code; nobody sees it yet. To be called while `changing`.
+
+        Raises ConfigError, BuildFailed.
+        """
+        async with self._pruning:
+            pass  # a copy that is being forgotten must not be taken for one that is there
         return await asyncio.to_thread(self._builder.version, function, exclude, number)
+
+    def expect(self, version: Version) -> None:
+        """It is to be served later: its copy stays."""
+        self._supervisor.open(version)
 
     def serve(self, version: Version) -> None:
         """From the next call on it runs; what runs on the one that it replaces may end there."""
@@ -79,20 +101,24 @@ class Deployer:
 
         What runs finishes on the old code. Raises InitFailed, ConfigError: the old code stays.
         """
-        version = await self.build(function, exclude)
-        if version.key == self._functions.resolve(function.name).key:
-            return None
-        try:
-            await self._supervisor.open(version).warm()
-        except BaseException:
-            self._supervisor.retire(version)
-            raise
-        self.serve(version)
+        with self.changing():
+            version = await self.build(function, exclude)
+            if version.key == self._functions.resolve(function.name).key:
+                return None
+            try:
+                await self._supervisor.open(version).warm()
+            except BaseException:
+                self._supervisor.retire(version)
+                raise
+            self.serve(version)
         return version
 
-    def prune(self) -> None:
-        """Forget the copies of code that no function uses."""
-        versions = [pool.version for pool in self._supervisor.pools]
-        versions += self._functions.everything()
-        in_use = [path for version in versions for path in (version.code_dir, version.layers_dir)]
-        self._code.prune([path for path in in_use if path])
+    async def prune(self) -> None:
+        """Forget the copies of code that no function uses, unless anything is changing."""
+        async with self._pruning:
+            if self._changes:
+                return
+            versions = [pool.version for pool in self._supervisor.pools]
+            versions += self._functions.everything()
+            used = [path for version in versions for path in (version.code_dir, version.layers_dir)]
+            await asyncio.to_thread(self._code.prune, [path for path in used if path])

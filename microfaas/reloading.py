@@ -65,7 +65,7 @@ class Reloader:
         try:
             if await self._deployer.replace(function, self.not_code) is not None:
                 _log.info("%s: reloaded", function.name)
-                self._deployer.prune()
+                await self._deployer.prune()
         except InitFailed as fault:
             _log.error(
                 "%s: the new code cannot be loaded, the old one serves: %s", function.name, fault

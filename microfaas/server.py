@@ -229,7 +229,7 @@ class _Server:
             versions = [await deployer.install(f, reloader.not_code) for f in declared]
             plane.lifecycle.when_gone(triggered.forget)
             await plane.open()
-            deployer.prune()
+            await deployer.prune()
             ring, audit = KeyRing(database, key, functions), Audit(config.data)
             # It knows who signs requests to functions' URLs, also where all else asks for no key.
             guard = Guard(ring, audit, config.address)

@@ -7,10 +7,11 @@ between the two loses nothing. Changes to one function happen one after the othe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
 import msgspec
 
@@ -26,6 +27,8 @@ from microfaas.store.packages import Packages
 
 # Who has reserved some gets no waiting line: beyond it calls are refused at once, as AWS does.
 RESERVED_WAITING = 0
+# A package that nothing is made of may be on its way to become something.
+PENDING_S = 3600.0
 # New code is served so long before it shows as done: who sees it done does not meet the old.
 SWAP_AHEAD_MS = 20
 
@@ -54,10 +57,12 @@ class Lifecycle:
         api: ApiTable,
         tasks: asyncio.TaskGroup,
         follow: Callable[[Version], None],
+        kept: Callable[[], Collection[str]],
     ) -> None:
         """`layer` gives the package that a layer version's ARN means; raises ServiceError.
-        `follow` is told of each function that is new."""
+        `follow` is told of each function that is new, `kept` gives the packages in use."""
         self._follow = follow
+        self._kept = kept
         self._registry = registry
         self._machine = machine
         self._layer = layer
@@ -71,6 +76,13 @@ class Lifecycle:
     def lock(self, name: str) -> asyncio.Lock:
         """Held by whoever changes that function."""
         return self._locks.setdefault(name, asyncio.Lock())
+
+    @contextlib.asynccontextmanager
+    async def _changing(self, name: str) -> AsyncIterator[None]:
+        """The lock, and what was built meanwhile is kept until it is served."""
+        async with self.lock(name):
+            with self._machine.deployer.changing():
+                yield
 
     async def open(self) -> None:
         """Serve what is on disk; functions of the file are served already."""
@@ -92,7 +104,7 @@ class Lifecycle:
         signing_config: str = "",
     ) -> Edition:
         """A new function. Raises ServiceError."""
-        async with self.lock(name):
+        async with self._changing(name):
             if self._registry.knows(name):
                 text = f"Function already exist: {name}"
                 raise ServiceError("ResourceConflictException", text)
@@ -118,7 +130,7 @@ class Lifecycle:
         dry_run: bool = False,
     ) -> Edition:
         """New code or settings for $LATEST. Raises ServiceError."""
-        async with self.lock(name):
+        async with self._changing(name):
             head = self.changeable(name)
             old = self._registry.latest(name)
             self._check_settled(name, old)
@@ -135,14 +147,15 @@ class Lifecycle:
                 return edition
             await self._registry.commit(self._registry.functions.put(name, head))
             await self._swap(edition, version)
-            return edition
+        await self.tidy()
+        return edition
 
     async def publish(
         self, name: str, description: str | None = None, code_sha256: str = "", revision: str = ""
     ) -> tuple[Edition, str]:
         """A version of what $LATEST is now; the last one, when it is the same. Raises
         ServiceError."""
-        async with self.lock(name):
+        async with self._changing(name):
             head, latest = self._registry.head(name), self._registry.latest(name)
             self._check_settled(name, latest)
             revisions.check(revisions.of(self._registry, name), revision)
@@ -195,7 +208,7 @@ class Lifecycle:
 
     async def reserve(self, name: str, count: int | None) -> None:
         """So many may run at once and no more; None: as many as all share. Raises ServiceError."""
-        async with self.lock(name):
+        async with self._changing(name):
             head = msgspec.structs.replace(self.changeable(name), reserved=count)
             latest = self._registry.latest(name)
             self._check_settled(name, latest)
@@ -223,8 +236,10 @@ class Lifecycle:
         return (await self._packed(name, self._registry.latest(name))).package.sha256
 
     async def tidy(self) -> None:
-        """Forget the code that no function uses."""
-        await asyncio.to_thread(self._machine.deployer.prune)
+        """Forget the code and the packages that no function uses."""
+        await self._machine.deployer.prune()
+        kept = self._kept()
+        await asyncio.to_thread(self._machine.packages.prune, kept, PENDING_S)
 
     async def _restore(self, name: str, edition: Edition, number: str) -> None:
         try:
@@ -315,6 +330,7 @@ class Lifecycle:
         """Serve a new $LATEST: at once, or when it no longer shows as in progress."""
         wait_s = (edition.settles_ms - SWAP_AHEAD_MS) / 1000 - time.time()
         if wait_s > 0:
+            self._machine.deployer.expect(version)
             self._tasks.create_task(self._swap_later(edition, version, wait_s))
         else:
             await self._warm(version)

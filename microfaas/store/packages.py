@@ -12,6 +12,7 @@ import io
 import os
 import stat
 import tempfile
+import time
 import zipfile
 from collections.abc import Collection
 
@@ -38,9 +39,10 @@ class Packages:
         """Keep a package; its SHA-256 in hex digits. Raises MachineError."""
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
-        if os.path.exists(path):
-            return sha256
         try:
+            if os.path.exists(path):
+                os.utime(path)  # it is wanted again
+                return sha256
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             fd, part = tempfile.mkstemp(prefix=_PART, dir=self._root)
             try:
@@ -70,12 +72,16 @@ class Packages:
             path = self.path(sha256)
             raise MachineError(f"cannot read the package {path}: {error.strerror}") from None
 
-    def prune(self, keep: Collection[str]) -> None:
-        """Remove those whose hash is not among `keep`, and what a crash left half-written."""
+    def prune(self, keep: Collection[str], unwanted_s: float = 0.0) -> None:
+        """Remove those whose hash is not among `keep`, and what a crash left half-written, once
+        nobody has put them for so long."""
         names = {sha256 + _SUFFIX for sha256 in keep}
+        before_s = time.time() - unwanted_s
         with contextlib.suppress(FileNotFoundError):
             for name in set(os.listdir(self._root)) - names:
-                os.unlink(os.path.join(self._root, name))
+                path = os.path.join(self._root, name)
+                if os.stat(path).st_mtime <= before_s:
+                    os.unlink(path)
 
     def _sync(self) -> None:
         """Names last only once their folder is on disk."""

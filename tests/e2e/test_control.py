@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.control import ECHO, ROLE, call, client, create, package
-from tests.e2e.project import Project
+from tests.e2e.project import Project, until
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
@@ -159,6 +160,27 @@ def test_nothing_is_left_of_what_is_deleted(project: Project, lambdas: Any) -> N
     assert create(lambdas)["Version"] == "$LATEST"
     assert lambdas.list_aliases(FunctionName="f")["Aliases"] == []
     assert lambdas.publish_version(FunctionName="f")["Version"] == "1"
+
+
+def test_packages_and_code_of_nobody_are_forgotten(project: Project, lambdas: Any) -> None:
+    create(lambdas, Publish=True)
+    other = ECHO.replace('"said"', '"told"')
+    lambdas.update_function_code(FunctionName="f", ZipFile=package(other))
+    for path in (project.data / "packages").iterdir():
+        os.utime(path, (1, 1))
+    lambdas.update_function_code(FunctionName="f", ZipFile=package(other + "# again"))
+    kept = [package(), package(other + "# again")]
+    assert {path.name for path in (project.data / "packages").iterdir()} == {
+        f"{hashlib.sha256(data).hexdigest()}.zip" for data in kept
+    }
+    assert "told" in call(lambdas)
+    assert "said" in call(lambdas, qualifier="1")
+    lambdas.delete_function(FunctionName="f")
+    for path in (project.data / "packages").iterdir():
+        os.utime(path, (1, 1))
+    create(lambdas, "g")
+    lambdas.update_function_configuration(FunctionName="g", Timeout=9)
+    until(lambda: len(list((project.data / "packages").iterdir())) == 1, "one package")
 
 
 REFUSALS = [

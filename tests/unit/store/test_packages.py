@@ -49,6 +49,16 @@ def test_what_is_unknown_and_half_written_is_removed(tmp_path: Path) -> None:
         packages.read(gone)
 
 
+def test_what_was_put_a_moment_ago_is_left_for_a_while(tmp_path: Path) -> None:
+    packages = Packages(str(tmp_path))
+    old, wanted = packages.put(b"one"), packages.put(b"two")
+    for sha256 in (old, wanted):
+        os.utime(packages.path(sha256), (1, 1))
+    assert packages.put(b"two") == wanted
+    packages.prune([], 3600)
+    assert os.listdir(tmp_path) == [f"{wanted}.zip"]
+
+
 def test_a_folder_becomes_the_same_package_each_time(tmp_path: Path) -> None:
     source = tmp_path / "code"
     (source / "inner").mkdir(parents=True)

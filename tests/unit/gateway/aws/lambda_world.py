@@ -116,7 +116,7 @@ async def serving(directory: Path, made: Made, *, adopt: bool = False) -> AsyncI
     machine = Machine(nothing, packages, nothing, nothing, 0)
     async with asyncio.TaskGroup() as tasks:
         api = ApiTable(adopt=adopt)
-        lifecycle = Lifecycle(registry, machine, layers.package, api, tasks, nothing)
+        lifecycle = Lifecycle(registry, machine, layers.package, api, tasks, nothing, set)
         world = World(db, registry, packages, layers, lifecycle)
         async with listening([Service("lambda", made(world))]) as port:
             world.port = port
