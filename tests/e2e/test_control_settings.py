@@ -137,3 +137,14 @@ def test_it_is_what_the_settings_count(lambdas: Any) -> None:
     create(lambdas, Publish=True)
     usage = lambdas.get_account_settings()["AccountUsage"]
     assert usage == {"FunctionCount": 1, "TotalCodeSize": 2 * len(package())}
+
+
+def test_a_new_function_may_not_have_what_is_not_there(lambdas: Any) -> None:
+    config = "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    for more, text in (
+        ({"CodeSigningConfigArn": config}, "The code signing configuration cannot be found."),
+        ({"Tags": {str(i): "" for i in range(51)}}, "Number of tags exceeds resource tag limit."),
+    ):
+        with pytest.raises(ClientError, match=text):
+            create(lambdas, **more)
+    assert lambdas.list_functions()["Functions"] == []
