@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from microfaas import subscribed
 from microfaas.config import Config, FunctionTable, StreamTable, Trigger
+from microfaas.config.events import destination
 from microfaas.config.http import check_routes
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.schedules import check_names
-from microfaas.config.streams import check_streams, readers
+from microfaas.config.streams import StreamSettings, check_streams, readers
 from microfaas.control.http_routes import HttpRoutes
 from microfaas.control.mappings import Mappings
 from microfaas.durable import Durable
@@ -24,6 +25,7 @@ from microfaas.remote.endpoints import Endpoints
 from microfaas.store.objects import Ledger
 from microfaas.store.secrets import SecretStore
 from microfaas.triggers import tailing
+from microfaas.triggers.bucket import BucketSettings
 from microfaas.triggers.deployed import triggers_of
 from microfaas.triggers.kind import Surroundings
 from microfaas.triggers.mapped import Mapped
@@ -141,11 +143,28 @@ class Triggered:
         streams = {stream.name: StreamTable() for stream in self._durable.streams.all()}
         check_streams(streams, readers(made), problems)
         self._check_topics(function, made, problems)
+        problems += self._outside(function, made)
         others = [t for t in self._durable.deployed.all() if t.function != function]
         check_routes([*self._config.triggers, *others, *made], problems)
         if problems:
             lines = "".join(f"\n  {problem}" for problem in problems)
             raise InvalidRequest(f"cannot use these triggers:{lines}")
+
+    def _outside(self, function: str, triggers: Sequence[Trigger]) -> Iterator[Problem]:
+        """What would let who deploys look at, or write to, this machine's other directories."""
+        where = f"functions.{function}.triggers"
+        root, data = (os.path.realpath(path) for path in (self._config.root, self._config.data))
+        for each in triggers:
+            settings = each.settings
+            if isinstance(settings, BucketSettings):
+                path = os.path.realpath(os.path.join(root, settings.path))
+                if not _is_in(path, root) or _is_in(path, data):
+                    what = f"a bucket's path must lie below {root}, and not in {data}"
+                    yield Problem(where, f"{what}; others stand in microfaas.toml")
+            elif isinstance(settings, StreamSettings):
+                made = settings.on_failure and destination(settings.on_failure, root)
+                if made and made.kind == "directory":
+                    yield Problem(where, "on_failure may be a directory in microfaas.toml only")
 
     def _check_topics(
         self, function: str, triggers: Sequence[Trigger], problems: list[Problem]
@@ -155,3 +174,7 @@ class Triggered:
             if each.topic not in known:
                 where = f"functions.{function}.triggers"
                 problems.append(Problem(where, f"there is no topic {each.topic}; make it first"))
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder, ""))

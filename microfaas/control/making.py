@@ -70,7 +70,14 @@ def settings_of(made: Function, account_id: str) -> Settings:
 
 
 def installed(runtimes: Runtimes, runtime: str) -> str:
-    """The runtime itself, or the language in the version that is here. Raises RuntimeNotFound."""
+    """The runtime itself, or the language in the version that is here. Raises RuntimeNotFound.
+
+    Code of a language that is built runs as what was built of it: what comes over the network is
+    not compiled here, outside of any sandbox.
+    """
+    recipe = runtimes.manifest(runtime)[0].code
+    if recipe is not None:
+        return recipe.runs_as
     try:
         runtimes.find(runtime)
     except RuntimeNotFound:
