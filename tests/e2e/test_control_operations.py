@@ -4,6 +4,7 @@ it, at one server: each reply is held against the model, status, headers, and al
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,11 +16,13 @@ from botocore.exceptions import ClientError
 from docs.aws_models import EMPTY, SERVED
 from tests.e2e.conforming import Replies, faults
 from tests.e2e.control import client
-from tests.e2e.lambda_steps import LAMBDA, NOT_SERVED, Step
+from tests.e2e.lambda_steps import LAMBDA, NOT_SERVED, Params, Step
 from tests.e2e.other_steps import AROUND
 from tests.e2e.project import Project
 from tests.e2e.test_access import create as create_key
 
+PATIENCE_S = 30.0
+IN_USE = "ResourceInUseException"
 CONFIG = """
 auth = true
 [queues.q]
@@ -33,16 +36,26 @@ def walked(service: Any, steps: Iterable[Step]) -> list[str]:
     replies, answers, wrong = Replies(service), {}, []
     for step in steps:
         params = step.params(answers) if callable(step.params) else step.params
-        code = ""
-        try:
-            answer = getattr(service, xform_name(step.operation))(**params)
-            answers[step.operation] = answer
-            _read(answer)
-        except ClientError as error:
-            code = f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+        code = _taken(service, step, params, answers)
+        deadline = time.monotonic() + PATIENCE_S
+        # A mapping that is still being changed is to be asked again.
+        while code.startswith(IN_USE) and step.fault != IN_USE and time.monotonic() < deadline:
+            time.sleep(0.05)
+            code = _taken(service, step, params, answers)
         if code.partition(":")[0] != step.fault:
             wrong.append(f"{step.operation} {params}: {code or 'no fault'}")
     return wrong + replies.faults
+
+
+def _taken(service: Any, step: Step, params: Params, answers: dict[str, Any]) -> str:
+    """What the operation is refused with; nothing when it is answered."""
+    try:
+        answer = getattr(service, xform_name(step.operation))(**params)
+        answers[step.operation] = answer
+        _read(answer)
+    except ClientError as error:
+        return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+    return ""
 
 
 def _read(answer: Mapping[str, Any]) -> None:
