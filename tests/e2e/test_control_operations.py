@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from docs.aws_models import EMPTY, SERVED
 from tests.e2e.conforming import Replies, faults
 from tests.e2e.control import client
-from tests.e2e.lambda_steps import LAMBDA, NOT_SERVED, Params, Step
+from tests.e2e.lambda_steps import LAMBDA, NOT_SERVED, Step
 from tests.e2e.other_steps import AROUND
 from tests.e2e.project import Project
 from tests.e2e.test_access import create as create_key
@@ -47,7 +47,7 @@ def walked(service: Any, steps: Iterable[Step]) -> list[str]:
     return wrong + replies.faults
 
 
-def _taken(service: Any, step: Step, params: Params, answers: dict[str, Any]) -> str:
+def _taken(service: Any, step: Step, params: Mapping[str, Any], answers: dict[str, Any]) -> str:
     """What the operation is refused with; nothing when it is answered."""
     try:
         answer = getattr(service, xform_name(step.operation))(**params)
