@@ -97,7 +97,7 @@ class Pool:
         if not (self._forks or self.size) and self._affordable(self):
             self.starting += 1
             try:
-                self._place(await self._spawn())
+                self._place(await self._spawn(), used=False)
             except (InitFailed, MicrofaasError, OSError) as error:
                 self._refuse_waiting(error)
                 raise
@@ -265,7 +265,7 @@ class Pool:
             self._fail(MachineError(f"cannot start an instance: {error}"))
         else:
             instance.idle_since = time.monotonic()
-            self._place(instance)
+            self._place(instance, used=False)
         finally:
             self.starting -= 1
 
@@ -298,10 +298,13 @@ class Pool:
             self._reaper.end(self.source)
             self.source = None
 
-    def _place(self, instance: Instance) -> None:
-        """Give an instance to whoever waits longest, or keep it."""
+    def _place(self, instance: Instance, *, used: bool = True) -> None:
+        """Give an instance to whoever waits longest, or keep it.
+
+        The next call gets the one that was used last: what a handler keeps in memory is there.
+        """
         self.fault = None
-        self.idle.append(instance)
+        self.idle.insert(len(self.idle) if used else 0, instance)
         self._serve()
         if self.draining:
             self.retire(float("inf"))

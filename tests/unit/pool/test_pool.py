@@ -573,3 +573,14 @@ async def test_what_is_provisioned_is_started_and_kept(world: World) -> None:
     assert len(pool.idle) == 2
     pool.drain()
     assert pool.idle == []
+
+
+async def test_who_comes_next_gets_what_was_used_last(world: World) -> None:
+    pool = world.pool(concurrency_max=5, ready_ahead=1)
+    used = await pool.lease()
+    pool.release(used)
+    pool.provisioned = 2
+    pool.step()
+    while len(pool.idle) < 2:  # noqa: ASYNC110  # the start is another task's work
+        await asyncio.sleep(0)
+    assert pool.lease_now() is used
