@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import boto3
 import botocore.config
 
-START_S_MAX = 30.0
+START_S_MAX = 120.0
 STOP_S_MAX = 30.0
 BIN = Path(sys.executable).parent
 Command = Sequence[str | os.PathLike[str]]

@@ -26,7 +26,7 @@ FUNCTIONS = {
     "leave": "",
     "crash": "",
     "unserialisable": "",
-    "large": "timeout_s = 20",
+    "large": "timeout_s = 60",
     "hungry": "memory_mb = 64\ntimeout_s = 20",
     "sleep": "timeout_s = 1\nconcurrency_max = 2\nwaiting_max = 1",
     "spin": "timeout_s = 1",
