@@ -11,12 +11,13 @@ import re
 import time
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from microfaas.control import packing, revisions, statements
 from microfaas.control.records import Package
+from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry, key
 from microfaas.control.table import Edit, Table
 from microfaas.errors import ConfigError, ServiceError
@@ -157,15 +158,15 @@ class Layers:
     def check(self, arns: Sequence[str]) -> None:
         """Raises ServiceError unless a function may be given these layers."""
         if len(arns) > LAYERS_MAX:
-            _refuse(f"Cannot reference more than {LAYERS_MAX} layers.")
+            refuse(f"Cannot reference more than {LAYERS_MAX} layers.")
         seen: dict[str, str] = {}
         for arn in arns:
             self._check_place(arn)
             if self._find(arn).deleted:
-                _refuse(f"Layer version {arn} does not exist.")
+                refuse(f"Layer version {arn} does not exist.")
             layer = arn.rpartition(":")[0]
             if layer in seen:
-                _refuse(
+                refuse(
                     "Two different versions of the same layer are not allowed to be referenced in "
                     f"the same function. {seen[layer]} and {arn} are versions of the same layer."
                 )
@@ -187,15 +188,15 @@ class Layers:
         match = _ARN.fullmatch(arn)
         version = self._versions.get(key(match[3], match[4])) if match is not None else None
         if version is None:
-            _refuse(f"Layer version {arn} does not exist.")
+            refuse(f"Layer version {arn} does not exist.")
         return version
 
     def _check_place(self, arn: str) -> None:
         match, address = _ARN.fullmatch(arn), self._registry.address
         if match is None or match[2] != address.account_id:
-            _refuse(f"Layer version {arn} does not exist.")
+            refuse(f"Layer version {arn} does not exist.")
         if match[1] != address.region:
-            _refuse(
+            refuse(
                 "Layers are not in the same region as the function. Layers are expected to be in "
                 f"region {address.region}."
             )
@@ -222,7 +223,3 @@ def _check(version: LayerVersion, revision: str) -> None:
 def _parts(qualified: str) -> tuple[str, int]:
     name, _, number = qualified.partition(":")
     return name, int(number)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)

@@ -23,17 +23,21 @@ def own(edition: Edition) -> str:
 
 def of(registry: Registry, name: str, qualifier: str = "") -> str:
     """The one to go by now. Raises ServiceError when there is nothing of that name."""
-    alias = registry.alias(name, qualifier)
-    revision = alias.revision if alias else own(registry.edition(name, qualifier)[0])
+    revision = _untouched(registry, name, qualifier)
     touched = registry.touched.get(key(name, qualifier))
     return touched.revision if touched is not None and touched.over == revision else revision
 
 
 def touch(registry: Registry, name: str, qualifier: str = "") -> Edit:
     """It goes by another one from now on. Raises ServiceError as `of` does."""
-    alias = registry.alias(name, qualifier)
-    over = alias.revision if alias else own(registry.edition(name, qualifier)[0])
+    over = _untouched(registry, name, qualifier)
     return registry.touched.put(key(name, qualifier), Touched(over, str(uuid.uuid4())))
+
+
+def _untouched(registry: Registry, name: str, qualifier: str) -> str:
+    """The one that is its own. Raises ServiceError when there is nothing of that name."""
+    alias = registry.alias(name, qualifier)
+    return alias.revision if alias else own(registry.edition(name, qualifier)[0])
 
 
 def check(current: str, given: str, call: str = "GetFunction/GetAlias") -> None:

@@ -36,9 +36,8 @@ class Table(Generic[T]):
 
     def all(self, prefix: str = "") -> Iterator[tuple[str, T]]:
         """Names and records, in the order of the names."""
-        for name in sorted(self._rows):
-            if name.startswith(prefix):
-                yield name, self._rows[name]
+        for name in sorted(name for name in self._rows if name.startswith(prefix)):
+            yield name, self._rows[name]
 
     def __contains__(self, name: str) -> bool:
         return name in self._rows

@@ -229,7 +229,7 @@ class Events:
                 version = self._invoker.check(lane.function, attributes.qualifier)
                 if not version.function.limits.concurrency_max:
                     return None, "ZeroReservedConcurrency"
-                return await self._invoker.invoke(invocation), None
+                return await self._invoker.invoke(invocation, version=version), None
             except (TooManyRequests, MachineError, FunctionNotFound):
                 return None, None
             finally:

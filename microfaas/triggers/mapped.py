@@ -14,6 +14,7 @@ from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.streams import StreamSettings
 from microfaas.control.making import destination
 from microfaas.control.mappings import EventSourceMapping
+from microfaas.control.refusal import refuse
 from microfaas.control.table import Edit
 from microfaas.errors import MachineError, ServiceError
 from microfaas.messaging.targets import place
@@ -86,7 +87,7 @@ class Mapped:
             except ServiceError as error:
                 _refuse_queue(error.kind, str(error))
             except MachineError as error:
-                _refuse(str(error))
+                refuse(str(error))
             return inbox.visibility_s
         if not self._is_here(mapping):
             _refuse_queue(
@@ -98,7 +99,7 @@ class Mapped:
         called = Trigger(mapping.function, "queue", _of_queue(mapping), mapping.qualifier)
         timeout_s = math.ceil(self._around.limits(called).timeout_s)
         if hidden_s < timeout_s:
-            _refuse(
+            refuse(
                 f"Queue visibility timeout: {hidden_s} seconds is less than Function timeout: "
                 f"{timeout_s} seconds"
             )
@@ -110,12 +111,12 @@ class Mapped:
                 await remote_stream.listed_shards(mapping.source, dialect, self._around)
             except ServiceError as error:
                 if error.kind != "ResourceNotFoundException":
-                    _refuse(f"{error.kind}: {error}")
-                _refuse(f"Stream not found: {mapping.source}")
+                    refuse(f"{error.kind}: {error}")
+                refuse(f"Stream not found: {mapping.source}")
             except MachineError as error:
-                _refuse(str(error))
+                refuse(str(error))
         elif not self._is_here(mapping):
-            _refuse(f"Stream not found: {mapping.source}")
+            refuse(f"Stream not found: {mapping.source}")
 
     def _is_elsewhere(self, mapping: EventSourceMapping) -> bool:
         """Whether the source is not this machine's: that is said of its very region and account,
@@ -176,8 +177,4 @@ def _name(mapping: EventSourceMapping) -> str:
 
 def _refuse_queue(kind: str, text: str) -> NoReturn:
     what = f"SQS Error Code: {kind}. SQS Error Message: {text}"
-    _refuse(f"Error occurred while ReceiveMessage. {what}")
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)
+    refuse(f"Error occurred while ReceiveMessage. {what}")

@@ -9,6 +9,7 @@ from typing import NoReturn
 from microfaas.control.account import CODE_BYTES_MAX, Account
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Provisioned
+from microfaas.control.refusal import refuse
 from microfaas.control.registry import key
 from microfaas.control.routing import Routing
 from microfaas.errors import ServiceError
@@ -125,21 +126,21 @@ class ConcurrencyApi:
         """A function and a version or alias of it. Raises ServiceError."""
         name, qualifier = which(params, self._registry.address)
         if qualifier == LATEST:
-            _refuse("The function resource provided must be an alias or a published version.")
+            refuse("The function resource provided must be an alias or a published version.")
         check_qualifier(self._registry, name, qualifier)
         return name, qualifier
 
     def _check_reserved(self, name: str, count: int) -> None:
         account = self._account
         if account.unreserved(without=name) - count < account.unreserved_min:
-            _refuse(
+            refuse(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
                 "UnreservedConcurrentExecution below its minimum value of "
                 f"[{account.unreserved_min}]."
             )
         provisioned = sum(account.provisioned(name).values())
         if count < provisioned:
-            _refuse(
+            refuse(
                 f" ReservedConcurrentExecutions  {count} should not be lower than function's total "
                 f"provisioned concurrency [{provisioned}]."
             )
@@ -148,7 +149,7 @@ class ConcurrencyApi:
         check_qualifier(self._registry, name, qualifier)
         alias = self._registry.alias(name, qualifier)
         if LATEST in (qualifier, alias.version if alias is not None else ""):
-            _refuse(
+            refuse(
                 "Provisioned Concurrency Configs cannot be applied to unpublished function "
                 "versions."
             )
@@ -160,24 +161,24 @@ class ConcurrencyApi:
         reserved = self._registry.head(name).reserved
         if reserved is not None:
             if total > reserved:
-                _refuse(
+                refuse(
                     "Requested Provisioned Concurrency should not be greater than the "
                     "reservedConcurrentExecution for function"
                 )
         elif total > (unreserved := account.unreserved(without=name)):
-            _refuse(
+            refuse(
                 "Specified ConcurrentExecutions for function is greater than account's unreserved "
                 f"concurrency [{unreserved}]."
             )
         elif unreserved - total < account.unreserved_min:
-            _refuse(
+            refuse(
                 "Specified ConcurrentExecutions for function decreases account's "
                 "UnreservedConcurrentExecution below its minimum value of "
                 f"[{account.unreserved_min}]."
             )
         served = self._registry.served.latest(name)
         if served is not None and total > (most := served.function.limits.concurrency_max):
-            _refuse(f"This machine has memory for {most} instances of {name}, and not for {total}.")
+            refuse(f"This machine has memory for {most} instances of {name}, and not for {total}.")
 
     def _check_only(self, name: str, qualifier: str) -> None:
         """Instances are a version's: for one, either it or its aliases may ask."""
@@ -213,7 +214,3 @@ class ConcurrencyApi:
 
 def _conflict(text: str) -> NoReturn:
     raise ServiceError("ResourceConflictException", text)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)

@@ -11,6 +11,7 @@ import msgspec
 
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import InvokeConfig
+from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry, key
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws.lambda_names import which
@@ -86,7 +87,7 @@ class InvokeConfigsApi:
     def _whose(self, params: Params) -> tuple[str, str]:
         """Raises ServiceError when nothing is to be set, or nobody is there to set it for."""
         if not params.keys() & {*_FIELDS, "DestinationConfig"}:
-            _refuse("You must specify at least one of error handling or destination setting.")
+            refuse("You must specify at least one of error handling or destination setting.")
         name, qualifier = self._which(params)
         if not self._registry.exists(name, qualifier):
             _no_function()
@@ -127,18 +128,18 @@ class InvokeConfigsApi:
         if not all(services.values()):
             on_success = f"OnSuccess(destination={success})" if success else "null"
             on_failure = f"OnFailure(destination={failure})" if failure else "null"
-            _refuse(
+            refuse(
                 "The provided destination config DestinationConfig("
                 f"onSuccess={on_success}, onFailure={on_failure}) is invalid."
             )
         for arn, match in services.items():
             if match is not None and match[1] in _UNSERVED:
-                _refuse(f"microfaas sends to functions, queues and topics, and not to {arn}.")
+                refuse(f"microfaas sends to functions, queues and topics, and not to {arn}.")
             to = place(arn)
             if to is None or not self._serves(to):
-                _refuse(f"The destination ARN {arn} is invalid.")
+                refuse(f"The destination ARN {arn} is invalid.")
             if (to.kind, to.name) == ("function", name):
-                _refuse("You can't specify the function as a destination for itself.")
+                refuse("You can't specify the function as a destination for itself.")
 
     def _told(self, name: str, qualifier: str, config: InvokeConfig) -> Params:
         return {
@@ -161,7 +162,3 @@ def _destinations(given: Mapping[str, Any]) -> tuple[str, str]:
 
 def _no_function() -> NoReturn:
     raise ServiceError("ResourceNotFoundException", "The function doesn't exist.")
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import msgspec
 
 from microfaas.control.making import destination
 from microfaas.control.mappings import Changed, EventSourceMapping, Source
-from microfaas.errors import ServiceError
+from microfaas.control.refusal import refuse
 from microfaas.gateway.aws.lambda_names import which
 from microfaas.gateway.aws.service import Params
 from microfaas.model import Address
@@ -63,7 +63,7 @@ def made(params: Params, known: Checked) -> EventSourceMapping:
     """A new mapping. Raises ServiceError, InvalidRequest."""
     _check_destinations(params)
     if "SelfManagedEventSource" in params and "SourceAccessConfigurations" not in params:
-        _refuse("Required 'sourceAccessConfigurations' parameter is missing.")
+        refuse("Required 'sourceAccessConfigurations' parameter is missing.")
     source = params.get("EventSourceArn", "")
     kind = _kind(source)
     _check_kind(params, kind)
@@ -98,18 +98,18 @@ def changed(params: Params, known: Checked) -> Changed:
 def _kind(source: str) -> Source:
     found = _SOURCE.fullmatch(source)
     if found is None:
-        _refuse("Unrecognized event source.")
+        refuse("Unrecognized event source.")
     return next(kind for kind in _BATCH_SIZE if found[kind])
 
 
 def _check_destinations(params: Params) -> None:
     to = params.get("DestinationConfig", {})
     if to.get("OnSuccess"):
-        _refuse("Unsupported DestinationConfig parameter for given event source mapping type.")
+        refuse("Unsupported DestinationConfig parameter for given event source mapping type.")
     arn = to.get("OnFailure", {}).get("Destination", "")
     made = destination(arn)
     if arn and (made is None or made.kind not in ("queue", "topic")):
-        _refuse(f"The destination ARN {arn} is invalid.")
+        refuse(f"The destination ARN {arn} is invalid.")
 
 
 def _check_kind(params: Params, kind: Source) -> None:
@@ -117,7 +117,7 @@ def _check_kind(params: Params, kind: Source) -> None:
     other = _OF_STREAMS if kind == "queue" else _OF_QUEUES
     for name in (*other, *_OF_OTHERS):
         if params.get(name):
-            _refuse(f"Unsupported {name} parameter for given event source mapping type.")
+            refuse(f"Unsupported {name} parameter for given event source mapping type.")
 
 
 def _start(params: Params, kind: Source, source: str) -> Any:
@@ -125,17 +125,17 @@ def _start(params: Params, kind: Source, source: str) -> Any:
     start = params.get("StartingPosition", "")
     if kind == "queue":
         if start:
-            _refuse("StartingPosition is not valid for SQS event sources.")
+            refuse("StartingPosition is not valid for SQS event sources.")
         return ""
     if not start:
-        _refuse(
+        refuse(
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
             "constraint: Member must not be null."
         )
     if start == "AT_TIMESTAMP" and kind == "table":
-        _refuse(f"Unsupported starting position for arn type: {source}")
+        refuse(f"Unsupported starting position for arn type: {source}")
     if (start == "AT_TIMESTAMP") != ("StartingPositionTimestamp" in params):
-        _refuse("StartingPositionTimestamp goes with the StartingPosition AT_TIMESTAMP.")
+        refuse("StartingPositionTimestamp goes with the StartingPosition AT_TIMESTAMP.")
     return start
 
 
@@ -171,7 +171,7 @@ def _filters(criteria: Params, kind: Source) -> tuple[str, ...]:
     try:
         compile_filters(patterns, _DATA_KEY[kind])
     except InvalidPattern:
-        _refuse("Invalid filter pattern definition.")
+        refuse("Invalid filter pattern definition.")
     return patterns
 
 
@@ -181,30 +181,26 @@ def _check_whole(mapping: EventSourceMapping) -> None:
     if mapping.kind == "queue":
         if mapping.source.endswith(".fifo"):
             if large:
-                _refuse(f"Maximum batch size for FIFO queues is {PLAIN_BATCH_MAX}.")
+                refuse(f"Maximum batch size for FIFO queues is {PLAIN_BATCH_MAX}.")
             if mapping.window_s:
-                _refuse("Batching window is not supported for FIFO queues.")
+                refuse("Batching window is not supported for FIFO queues.")
         elif large and not mapping.window_s:
-            _refuse(
+            refuse(
                 "Maximum batch window in seconds must be greater than 0 if maximum batch size is "
                 "greater than 10"
             )
     elif 0 <= mapping.age_s_max < AGE_S_LEAST:
-        _refuse(
+        refuse(
             f"1 validation error detected: Value '{mapping.age_s_max}' at "
             "'maximumRecordAgeInSeconds' failed to satisfy constraint: Member must have value "
             f"greater than or equal to {AGE_S_LEAST}"
         )
     elif mapping.tumbling_s and mapping.parallelization > 1:
-        _refuse("TumblingWindowInSeconds is not supported with a ParallelizationFactor above 1.")
+        refuse("TumblingWindowInSeconds is not supported with a ParallelizationFactor above 1.")
 
 
 def _calling(mapping: EventSourceMapping, params: Params, known: Checked) -> EventSourceMapping:
     name, qualifier = which(params, known.address)
     if not known.exists(name, qualifier):
-        _refuse("Function does not exist")
+        refuse("Function does not exist")
     return msgspec.structs.replace(mapping, function=name, qualifier=qualifier)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)

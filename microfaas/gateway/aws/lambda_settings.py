@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from microfaas.control.records import Settings
-from microfaas.errors import ServiceError
+from microfaas.control.refusal import refuse
 from microfaas.gateway.aws import model
 from microfaas.gateway.aws.service import Params
 from microfaas.model import LogSettings
@@ -43,9 +43,9 @@ _DEAD_LETTER = re.compile(r"arn:aws[\w-]*:(sqs|sns):[\w-]+:\d{12}:[\w.-]+")
 def created(params: Params, strict: bool) -> Settings:
     """Of a new function. Raises ServiceError."""
     if params.get("PackageType") == "Image":
-        _refuse("microfaas runs deployment packages of PackageType Zip, and no images.")
+        refuse("microfaas runs deployment packages of PackageType Zip, and no images.")
     if "Runtime" not in params or "Handler" not in params:
-        _refuse(
+        refuse(
             "Runtime and Handler are mandatory parameters for functions created with deployment "
             "packages."
         )
@@ -59,7 +59,7 @@ def changed(old: Settings, params: Params, strict: bool) -> Settings:
     """What a configuration is with these parameters. Raises ServiceError."""
     for name, what in _UNSERVED.items():
         if params.get(name):
-            _refuse(f"{name}: microfaas has no {what}.")
+            refuse(f"{name}: microfaas has no {what}.")
     if "Runtime" in params:
         _check_runtime(params["Runtime"], strict)
     if "Environment" in params:
@@ -95,14 +95,14 @@ def _check_runtime(runtime: str, strict: bool) -> None:
     if not strict:
         return
     if DEPRECATED.fullmatch(runtime):
-        _refuse(
+        refuse(
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
             "AWS Lambda functions. We recommend you use a supported runtime while creating or "
             "updating functions."
         )
     known = model.load("lambda").shape("Runtime").enum
     if runtime not in known:
-        _refuse(
+        refuse(
             f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
             f"value set: [{', '.join(known)}] or be a valid ARN"
         )
@@ -110,14 +110,14 @@ def _check_runtime(runtime: str, strict: bool) -> None:
 
 def _check_environment(variables: Mapping[str, str]) -> None:
     if reserved := [name for name in variables if _RESERVED.fullmatch(name)]:
-        _refuse(
+        refuse(
             "Lambda was unable to configure your environment variables because the environment "
             "variables you have provided contains reserved keys that are currently not supported "
             f"for modification. Reserved keys used in this request: {', '.join(reserved)}"
         )
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > ENVIRONMENT_BYTES_MAX:
-        _refuse(
+        refuse(
             "Lambda was unable to configure your environment variables because the environment "
             "variables you have provided exceeded the 4KB limit. String measured: " + measured
         )
@@ -125,7 +125,7 @@ def _check_environment(variables: Mapping[str, str]) -> None:
 
 def _dead_letter(arn: str) -> str:
     if arn and not _DEAD_LETTER.fullmatch(arn):
-        _refuse(f"The provided target ARN {arn} is no queue's or topic's.")
+        refuse(f"The provided target ARN {arn} is no queue's or topic's.")
     return arn
 
 
@@ -134,7 +134,7 @@ def _logs(old: LogSettings, given: Mapping[str, Any]) -> LogSettings:
     levels = ("ApplicationLogLevel", "SystemLogLevel")
     if log_format == "Text":
         if wrong := [name for name in levels if name in given]:
-            _refuse(f"{_and(wrong)} can be set for the LogFormat JSON only.")
+            refuse(f"{_and(wrong)} can be set for the LogFormat JSON only.")
         return LogSettings(group=given.get("LogGroup", old.group))
     return LogSettings(
         format="JSON",
@@ -146,7 +146,3 @@ def _logs(old: LogSettings, given: Mapping[str, Any]) -> LogSettings:
 
 def _and(names: Iterable[str]) -> str:
     return " and ".join(names)
-
-
-def _refuse(text: str) -> None:
-    raise ServiceError("InvalidParameterValueException", text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
 
 import msgspec
 
 from microfaas.control import revisions
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.mappings import Mappings
+from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry
 from microfaas.control.signing import SigningConfigs
 from microfaas.errors import ServiceError
@@ -23,7 +23,7 @@ Tags = Mapping[str, str]
 def check(tags: Tags) -> None:
     """Raises ServiceError for more than anything may have."""
     if len(tags) > TAGS_MAX:
-        _refuse("Number of tags exceeds resource tag limit.")
+        refuse("Number of tags exceeds resource tag limit.")
 
 
 class TagsApi:
@@ -47,7 +47,7 @@ class TagsApi:
 
     async def _tag(self, _: Caller, params: Params) -> Params:
         if not params["Tags"]:
-            _refuse("An error occurred and the request cannot be processed.")
+            refuse("An error occurred and the request cannot be processed.")
         await self._change(params["Resource"], params["Tags"], [])
         return {}
 
@@ -90,7 +90,7 @@ class TagsApi:
     def _function(self, arn: str) -> str:
         name, qualifier = which({"FunctionName": arn}, self._registry.address)
         if qualifier:
-            _refuse(
+            refuse(
                 "Tags on function aliases and versions are not supported. Please specify a "
                 "function ARN."
             )
@@ -113,7 +113,3 @@ def _parts(arn: str) -> tuple[str, str]:
 def _not_found(arn: str, kind: str) -> ServiceError:
     called = kind.replace("-", " ").capitalize()
     return ServiceError("ResourceNotFoundException", f"{called} not found: {arn}")
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)

@@ -11,6 +11,7 @@ import msgspec
 from microfaas.control import revisions
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Alias
+from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry, key
 from microfaas.control.routing import Routing
 from microfaas.errors import ServiceError
@@ -131,12 +132,12 @@ class VersionsApi:
     def _check(self, name: str, alias: Alias) -> None:
         """Raises ServiceError for an alias that cannot be."""
         if len(alias.weights) > 1:
-            _refuse("Number of items in AdditionalVersionWeights cannot be greater than 1")
+            refuse("Number of items in AdditionalVersionWeights cannot be greater than 1")
         if alias.weights and alias.version == LATEST:
-            _refuse("$LATEST is not supported for an alias pointing to more than 1 version")
+            refuse("$LATEST is not supported for an alias pointing to more than 1 version")
         if alias.version in alias.weights:
             number = alias.version
-            _refuse(
+            refuse(
                 f"Invalid function version {number}. Function version {number} is already "
                 "included in routing configuration."
             )
@@ -152,7 +153,3 @@ class VersionsApi:
 def _weights(params: Params) -> dict[str, float]:
     routing = params.get("RoutingConfig") or {}
     return dict(routing.get("AdditionalVersionWeights") or {})
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterValueException", text)
