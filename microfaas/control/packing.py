@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from io import BytesIO
 
 from microfaas.control.records import Package
+from microfaas.control.refusal import refuse
 from microfaas.errors import ConfigError, ServiceError
 from microfaas.store import archive
 from microfaas.store.packages import Packages
@@ -38,6 +39,16 @@ def unpacked_bytes(paths: Iterable[str]) -> int:
 def shown_sha256(package: Package) -> str:
     """CodeSha256, as the API writes it."""
     return base64.b64encode(bytes.fromhex(package.code_sha256)).decode()
+
+
+def check(package: Package, sha256: str) -> None:
+    """Raises ServiceError when the caller means another CodeSha256 than $LATEST's."""
+    current = shown_sha256(package)
+    if sha256 and sha256 != current:
+        refuse(
+            f"CodeSHA256 ({sha256}) is different from current CodeSHA256 in $LATEST "
+            f"({current}). Please try again with the CodeSHA256 in $LATEST."
+        )
 
 
 def refusal(error: ConfigError, path: str) -> ServiceError:

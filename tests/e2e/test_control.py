@@ -372,6 +372,17 @@ def test_strictly_a_change_shows_as_in_progress(project: Project) -> None:
     assert seen["Role"] == ROLE
 
 
+def test_strictly_an_update_may_publish_what_it_makes(project: Project) -> None:
+    project.write("microfaas.toml", "[api]\nstrict = true\nupdate_s = 3\n")
+    project.start()
+    lambdas = client(project)
+    create(lambdas)
+    made = lambdas.update_function_code(FunctionName="f", ZipFile=package(), Publish=True)
+    assert made["Version"] == "1"
+    with pytest.raises(ClientError, match="An update is in progress"):
+        lambdas.publish_version(FunctionName="f")
+
+
 def test_lists_come_by_the_page(lambdas: Any) -> None:
     for number in range(5):
         create(lambdas, f"f{number}")

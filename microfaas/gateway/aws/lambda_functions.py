@@ -114,7 +114,7 @@ class FunctionsApi:
         )
         if not params.get("Publish") or params.get("DryRun"):
             return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
-        published, number = await self._lifecycle.publish(name)
+        published, number = await self._lifecycle.publish(name, after=edition)
         return self._shapes.configuration(name, published, number, number, fresh=True)
 
     async def _update_configuration(self, _: Caller, params: Params) -> Params:
