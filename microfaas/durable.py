@@ -171,7 +171,7 @@ class Durable:
             self._tasks.create_task(forever())
 
     def follow(self, version: Version) -> None:
-        """Run the events of a function from now on."""
+        """Run the events of a function from now on, in the way that it says now."""
         function = version.function
         served = Served(function.events, max(1, function.limits.concurrency_max))
         self.events.serve({function.name: served})

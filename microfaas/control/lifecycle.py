@@ -60,7 +60,7 @@ class Lifecycle:
         kept: Callable[[], Collection[str]],
     ) -> None:
         """`layer` gives the package that a layer version's ARN means; raises ServiceError.
-        `follow` is told of each function that is new, `kept` gives the packages in use."""
+        `follow` is told of each $LATEST that is served, `kept` gives the packages in use."""
         self._follow = follow
         self._kept = kept
         self._registry = registry
@@ -115,8 +115,7 @@ class Lifecycle:
             # What the API kept of a file's function of that name, which is gone, is not this one's.
             left = self._registry.forgotten(name)
             await self._registry.commit(*left, self._registry.functions.put(name, head))
-            self._machine.deployer.serve(version)
-            self._follow(version)
+            self._serve_latest(version)
             self._tasks.create_task(self._warm(version))
             return edition
 
@@ -222,7 +221,7 @@ class Lifecycle:
             head = msgspec.structs.replace(head, latest=latest)
             version = await self._build(name, latest, LATEST, head)
             await self._registry.commit(self._registry.functions.put(name, head))
-            self._machine.deployer.serve(version)
+            self._serve_latest(version)
 
     def changeable(self, name: str) -> Head:
         """What is kept of a function that the API may change. Raises ServiceError."""
@@ -340,7 +339,7 @@ class Lifecycle:
             self._tasks.create_task(self._swap_later(edition, version, wait_s))
         else:
             await self._warm(version)
-            self._machine.deployer.serve(version)
+            self._serve_latest(version)
 
     async def _swap_later(self, edition: Edition, version: Version, wait_s: float) -> None:
         # Nobody waits for this: the code is served when the change shows as done, loaded or not.
@@ -348,9 +347,13 @@ class Lifecycle:
         await asyncio.sleep(wait_s)
         head = self._registry.functions.get(version.function.name)
         if head is not None and head.latest is edition:
-            self._machine.deployer.serve(version)
+            self._serve_latest(version)
         else:
             self._machine.deployer.drop(version)
+
+    def _serve_latest(self, version: Version) -> None:
+        self._machine.deployer.serve(version)
+        self._follow(version)
 
     async def _warm(self, version: Version) -> None:
         """Load it ahead of the first call; what is wrong with it, the call will tell."""

@@ -79,6 +79,11 @@ class Consumer:
         if self._timer is not None:
             self._timer.cancel()
 
+    def resize(self, workers_max: int) -> None:
+        """Have so many workers from now on; who is at work is not disturbed."""
+        self._workers_max = workers_max
+        self._spawn()
+
     def drop(self, message: Message) -> None:
         """One that was removed by somebody else is not to be taken any more."""
         for waiting in self._window:
@@ -184,7 +189,7 @@ class Consumer:
                 self._idle.set()
 
     def _take(self) -> Message | None:
-        if self._stopped:
+        if self._stopped or self._workers > self._workers_max:
             return None
         if not self._window:
             self._top_up()

@@ -18,6 +18,7 @@ from microfaas.dispatch.consumer import Consumer
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.ends import Ends, Rules
 from microfaas.dispatch.retry import Condition
+from microfaas.dispatch.slots import Slots
 from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
 from microfaas.invoke import Invoker
 from microfaas.model import Address, EventSettings, Invocation, Outcome
@@ -49,7 +50,7 @@ class _Lane:
     def __init__(self, function: str, served: Served) -> None:
         self.function = function
         self.settings = served.settings
-        self.slots = asyncio.Semaphore(served.concurrency)
+        self.slots = Slots(served.concurrency)
 
 
 class Events:
@@ -71,6 +72,7 @@ class Events:
         self._invoker = invoker
         self._ends = Ends(store, destinations, address, clock)
         self._tasks = tasks
+        self._lanes: dict[str, _Lane] = {}
         self._consumers: dict[str, Consumer] = {}
         # What was taken can be cancelled until its end is being recorded.
         self._taken: dict[int, asyncio.Task[None]] = {}
@@ -95,25 +97,33 @@ class Events:
         return (await self._store.put(draft)).uuid
 
     def serve(self, functions: Mapping[str, Served]) -> None:
-        """Start to run events: those of the functions, and what is left of others'."""
+        """Run events: those of the functions, from now on in this way, and what is left of
+        others'."""
+        for name, served in functions.items():
+            self._serve(name, served)
         left = [d.name.removeprefix(PREFIX) for d in self._store.depths() if _has_events(d)]
-        unknown = Served(EventSettings(), 1)
-        for name in dict.fromkeys((*functions, *left)):
-            if name in self._consumers:
-                continue
-            served = functions.get(name, unknown)
-            settings = served.settings
-            self._store.bound(PREFIX + name, settings.messages_max, settings.bytes_max)
-            lane = _Lane(name, served)
-            workers = served.concurrency + min(served.concurrency, RECORDING_MAX)
-            consumer = self._consumers[name] = Consumer(
-                self._store,
-                PREFIX + name,
-                workers,
-                functools.partial(self._see_through, lane),
-                self._tasks,
-            )
-            consumer.start()
+        for name in left:
+            if name not in self._consumers:
+                self._serve(name, Served(EventSettings(), 1))
+
+    def _serve(self, name: str, served: Served) -> None:
+        settings = served.settings
+        self._store.bound(PREFIX + name, settings.messages_max, settings.bytes_max)
+        workers = served.concurrency + min(served.concurrency, RECORDING_MAX)
+        if (lane := self._lanes.get(name)) is not None:
+            lane.settings = settings
+            lane.slots.change(served.concurrency)
+            self._consumers[name].resize(workers)
+            return
+        lane = self._lanes[name] = _Lane(name, served)
+        consumer = self._consumers[name] = Consumer(
+            self._store,
+            PREFIX + name,
+            workers,
+            functools.partial(self._see_through, lane),
+            self._tasks,
+        )
+        consumer.start()
 
     async def close(self, timeout_s: float) -> None:
         """Begin nothing more and let what runs end; the rest waits on disk."""

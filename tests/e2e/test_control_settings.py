@@ -13,9 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.control import call, client, create, package
-from tests.e2e.project import Project
+from tests.e2e.project import Project, until
 
 READY_S_MAX = 30.0
+SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(event)\n"
 
 
 @pytest.fixture
@@ -23,6 +24,14 @@ def lambdas(project: Project) -> Any:
     project.write("microfaas.toml", "")
     project.start()
     return client(project)
+
+
+def events(project: Project, status: str) -> list[dict[str, Any]]:
+    """The function's events of that status."""
+    url = f"{project.url}/_microfaas/v1/invocations?function=f&status={status}"
+    with urllib.request.urlopen(url) as reply:
+        found: list[dict[str, Any]] = json.load(reply)["invocations"]
+    return found
 
 
 def settled(lambdas: Any, qualifier: str) -> dict[str, Any]:
@@ -39,7 +48,7 @@ def settled(lambdas: Any, qualifier: str) -> dict[str, Any]:
 
 
 def test_nobody_calls_a_function_that_has_reserved_nothing(project: Project, lambdas: Any) -> None:
-    create(lambdas)
+    create(lambdas, Timeout=90)
     lambdas.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
     for _ in range(2):
         with pytest.raises(ClientError) as caught:
@@ -56,6 +65,13 @@ def test_nobody_calls_a_function_that_has_reserved_nothing(project: Project, lam
     assert limits["UnreservedConcurrentExecutions"] == limits["ConcurrentExecutions"] == 1000
     lambdas.delete_function_concurrency(FunctionName="f")
     assert call(lambdas)["version"] == "$LATEST"
+    # Also of events as many run now as may.
+    lambdas.update_function_code(FunctionName="f", ZipFile=package(SLOW))
+    for _ in range(3):
+        lambdas.invoke(FunctionName="f", InvocationType="Event", Payload=b"60")
+    until(lambda: len(events(project, "running")) == 3, "three events that run at once")
+    for each in events(project, "running"):
+        assert project.cli("cancel", each["request_id"]).returncode == 0
 
 
 def test_provisioned_instances_are_there_before_they_are_called(

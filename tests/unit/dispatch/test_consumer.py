@@ -114,6 +114,23 @@ async def test_as_many_are_at_work_as_may(world: World) -> None:
     assert (world.most, len(world.seen)) == (4, 20)
 
 
+async def test_it_may_become_more_and_fewer_that_are_at_work(world: World) -> None:
+    world.gate.clear()
+    async with world.running():
+        await world.put(*[b"x"] * 20)
+        await world.until_seen(4)
+        world.consumer.resize(7)
+        await world.until_seen(7)
+        world.consumer.resize(2)
+        world.gate.set()
+        await world.until_seen(8)
+        await until(lambda: world.at_work <= 2)
+        world.most = 0
+        await world.put(*[b"x"] * 20)
+        await world.until_empty()
+    assert (world.most, len(world.seen)) == (2, 40)
+
+
 async def test_a_backlog_far_larger_than_the_window_is_taken_in_order(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,7 +311,7 @@ async def test_a_stop_takes_nothing_more_and_leaves_it_on_disk(world: World) -> 
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["put", "delayed", "burst", "rest", "cancelled", "restart"]),
+        st.sampled_from(["put", "delayed", "burst", "rest", "resize", "cancelled", "restart"]),
         st.integers(1, 5),
     ),
     max_size=25,
@@ -364,6 +381,9 @@ async def _step(world: World, step: str, count: int) -> int:
     """How many messages it has put."""
     if step == "rest":
         await asyncio.sleep(0.001 * count)
+        return 0
+    if step == "resize":
+        world.consumer.resize(count)
         return 0
     if step == "cancelled":
         putting = asyncio.create_task(world.put(*[b"x"] * count))

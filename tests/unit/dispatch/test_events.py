@@ -14,6 +14,7 @@ import pytest
 from microfaas.dispatch import events as dispatching
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
+from microfaas.dispatch.slots import Slots
 from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
 from microfaas.model import Address, Destination, EventSettings, Invocation, Outcome, Status
 from microfaas.store import events
@@ -243,6 +244,44 @@ async def test_as_many_run_at_once_as_the_function_may(world: World) -> None:
         for request_id in ids:
             await world.result(request_id)
     assert world.most == 3
+
+
+async def test_as_many_run_as_the_function_may_by_now(world: World) -> None:
+    world.gate.clear()
+    async with world.running(2) as events_:
+        ids = [await events_.accept(call()) for _ in range(40)]
+        await until(lambda: world.at_once == 2)
+        events_.serve({"f": Served(EventSettings(**SETTINGS), 6)})
+        await until(lambda: world.at_once == 6)
+        events_.serve({"f": Served(EventSettings(**SETTINGS), 3)})
+        await asyncio.sleep(0.01)
+        assert world.at_once == 6  # what runs is let run
+        world.gate.set()
+        await until(lambda: world.at_once <= 3)
+        world.most = 0
+        for request_id in ids:
+            assert (await world.result(request_id)).attempts == 1
+    assert world.most <= 3
+    assert sorted(world.seen) == sorted(ids)
+
+
+async def test_who_waits_for_a_slot_can_give_up() -> None:
+    slots, inside = Slots(1), asyncio.Event()
+
+    async def enter() -> None:
+        async with slots:
+            inside.set()
+
+    async with slots:
+        waiting = [asyncio.create_task(enter()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+    waiting[1].cancel()  # it was admitted in this moment, and has not run yet
+    await asyncio.wait(waiting)
+    assert inside.is_set()
+    assert [task.cancelled() for task in waiting] == [True, True, False]
+    async with asyncio.timeout(PATIENCE_S), slots:
+        pass
 
 
 async def test_events_of_a_function_that_is_gone_wait_for_it(world: World) -> None:
