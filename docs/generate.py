@@ -18,6 +18,7 @@ import msgspec
 
 from docs import aws_api
 from microfaas.config.api import ApiTable
+from microfaas.config.cors import CorsTable
 from microfaas.config.endpoints import EndpointTable
 from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
@@ -107,6 +108,7 @@ def page() -> str:
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),
+        section("`cors` of `http`", CorsTable, 3),
     ]
     return INTRODUCTION + "".join(sections)
 

@@ -105,6 +105,7 @@ def _refuse_unknown(
 def _value(value: object, kind: Any, where: str, problems: list[Problem]) -> object:
     """The converted value. Tables lose the entries that are wrong, lists are wrong as a whole."""
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    bare = _struct_of(bare) if isinstance(value, Mapping) else bare
     if bare is Any:
         return value
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
@@ -120,6 +121,13 @@ def _value(value: object, kind: Any, where: str, problems: list[Problem]) -> obj
         if len(problems) > before:
             return _FAULT
     return _scalar(value, kind, where, problems)
+
+
+def _struct_of(kind: Any) -> Any:
+    """The struct in one that may be absent; else the kind as it is."""
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    structs = [p for p in parts if isinstance(p, type) and issubclass(p, msgspec.Struct)]
+    return structs[0] if len(structs) == 1 and len(parts) == 2 else kind
 
 
 def _scalar(value: object, kind: Any, where: str, problems: list[Problem]) -> object:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from microfaas import strict
+from microfaas.config.cors import CorsTable
 from microfaas.config.functions import Trigger
 from microfaas.errors import Problem
 
@@ -69,6 +70,9 @@ class HttpSettings(msgspec.Struct, kw_only=True):
         bool,
         Meta(description="callers need no key, where others do; else one that may invoke it"),
     ] = False
+    cors: Annotated[
+        CorsTable | None, Meta(description="what browsers are told, see below; default nothing")
+    ] = None
 
     def check(self, where: str, problems: list[Problem]) -> None:
         """Tell what no single key shows."""
@@ -76,6 +80,8 @@ class HttpSettings(msgspec.Struct, kw_only=True):
             parse_route(self.route)
         except ValueError as error:
             problems.append(Problem(f"{where}.route", str(error)))
+        if self.cors is not None:
+            self.cors.check(f"{where}.cors", problems)
 
 
 def parse_route(text: str) -> Route:

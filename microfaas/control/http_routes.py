@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from microfaas.config.http import ANY, REST, VARIABLE, Route
 
 
 class Served(NamedTuple):
-    """A route and whom it calls. `payload` is the event's version; `public`: without a key."""
+    """A route and whom it calls. `payload` is the event's version; `public`: without a key.
+
+    `cors` has AWS's names.
+    """
 
     route: Route
     function: str
     qualifier: str = ""
     payload: str = "2.0"
     public: bool = False
+    cors: Mapping[str, Any] | None = None
 
 
 class Match(NamedTuple):

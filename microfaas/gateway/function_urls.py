@@ -20,7 +20,7 @@ from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.auth import Guard
 from microfaas.gateway.connections import peer_of
-from microfaas.gateway.cors import Cors
+from microfaas.gateway.cors import Cors, is_preflight
 from microfaas.gateway.entrance import Entrance, signable
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.outbound import Outbound, lines
@@ -37,8 +37,6 @@ FORBIDDEN = (
     'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"'
 )
 _HOST = re.compile(r"([a-z0-9]+)\.lambda-url\.[a-z0-9-]+\..+", re.IGNORECASE)
-_ASKED_METHOD = "Access-Control-Request-Method"
-_ASKED_HEADERS = "Access-Control-Request-Headers"
 
 
 def id_in(host: str) -> str | None:
@@ -77,8 +75,9 @@ class FunctionUrls:
         if found is None:
             return self._answers.whole(_denied("null", request_id))
         cors = None if found.url.cors is None else Cors(found.url.cors)
-        if cors is not None and _is_preflight(request):
-            return self._answers.whole(_preflight(cors, request, request_id))
+        if cors is not None and is_preflight(request.method, request.headers):
+            allowed = [("x-amzn-RequestId", request_id), *cors.permission(request.headers)]
+            return self._answers.whole(Reply(200, lines(allowed), b""))
         streams = found.url.mode == "RESPONSE_STREAM"
         outbound = Outbound(
             *(request, self._answers, occasion, found.function), cors=cors, streams=streams
@@ -151,14 +150,3 @@ def _denied(message: str, request_id: str) -> Reply:
     """A 403 whose body has a message, given as JSON, and nothing else."""
     head = f"x-amzn-RequestId: {request_id}\r\nx-amzn-ErrorType: AccessDeniedException\r\n{JSON}"
     return Reply(403, head, f'{{"Message":{message}}}'.encode())
-
-
-def _is_preflight(request: web.Request) -> bool:
-    return request.method == "OPTIONS" and _ASKED_METHOD in request.headers
-
-
-def _preflight(cors: Cors, request: web.Request, request_id: str) -> Reply:
-    fields = request.headers
-    asked = fields.get("Origin", ""), fields[_ASKED_METHOD], fields.get(_ASKED_HEADERS, "")
-    allowed = [("x-amzn-RequestId", request_id), *cors.preflight(*asked)]
-    return Reply(200, lines(allowed), b"")

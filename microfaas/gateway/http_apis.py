@@ -3,6 +3,10 @@
 A request comes to the host `NAME.execute-api.REGION.ANYTHING`, or to any host below the path that
 is the gateway's prefix for routes. Who may call is whoever may invoke the function, where keys are
 asked for, and everybody where the trigger says so.
+
+A browser's preflight request is answered here, for the route that it is about, whoever asks: also
+where OPTIONS has no route, and in place of one that it has (AWS: "Configure CORS for HTTP APIs in
+API Gateway").
 """
 
 from __future__ import annotations
@@ -16,9 +20,10 @@ from microfaas.control.http_routes import HttpRoutes, Match
 from microfaas.errors import FunctionNotFound
 from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
+from microfaas.gateway.cors import Cors, asked_method, is_preflight
 from microfaas.gateway.entrance import Entrance
 from microfaas.gateway.lambda_api import LambdaApi
-from microfaas.gateway.outbound import Outbound
+from microfaas.gateway.outbound import Outbound, lines
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.model import Address, Invocation
 from microfaas.payloads import http_answer, http_v1, http_v2
@@ -29,6 +34,7 @@ from microfaas.store.keys import Key
 
 _HOST = re.compile(r"([a-z0-9-]+)\.execute-api\.[a-z0-9-]+\..+", re.IGNORECASE)
 _JSON = (("Content-Type", "application/json"),)
+_NOT_FOUND = Reply(404, JSON, b'{"message":"Not Found"}')
 _FAILED = Answer(500, _JSON, b'{"message":"Internal Server Error"}')
 _EVENTS = MappingProxyType({"1.0": http_v1.event, "2.0": http_v2.event})
 _RESULTS = MappingProxyType({"1.0": http_answer.of_response, "2.0": http_answer.of_result})
@@ -62,30 +68,64 @@ class HttpApis:
     async def serve(self, request: web.Request, name: str = "") -> web.StreamResponse:
         """Answer a request to an API by its name; without one it is below the prefix."""
         behind = 0 if name else self.prefix.count("/")
-        match = self._routes.find(request.method, inbound.path(request, behind))
-        key = None
-        if match is None or not match.served.public:
-            key = await self._entrance.identify(request)
+        path = inbound.path(request, behind)
+        if (allowed := self._permission(request, path)) is not None:
+            return self._answers.whole(allowed)
+        match = self._routes.find(request.method, path)
         if match is None:
-            return self._answers.whole(Reply(404, JSON, b'{"message":"Not Found"}'))
-        if key is not None and self._entrance.guard is not None:
-            self._entrance.guard.permit(key, "invoke", "InvokeFunction", match.served.function)
-        occasion = inbound.occasion(request)
+            await self._entrance.identify(request)
+            return self._answers.whole(_NOT_FOUND)
+        served, occasion = match.served, inbound.occasion(request)
         outbound = Outbound(
-            *(request, self._answers, occasion, match.served.function),
-            read=_RESULTS[match.served.payload],
+            *(request, self._answers, occasion, served.function),
+            cors=None if served.cors is None else Cors(served.cors),
+            read=_RESULTS[served.payload],
             failed=_FAILED,
         )
         try:
-            asked = inbound.read(request, await self._entrance.body(request), behind)
-            invocation = self._invocation(match, asked, self._named(request, name, key), occasion)
-            return await outbound.end(await self._api.run(invocation, outbound.take))
+            return await self._call(request, match, (name, behind), occasion, outbound)
         except FunctionNotFound:
-            return outbound.refuse(Reply(404, JSON, b'{"message":"Not Found"}'))
+            return outbound.refuse(_NOT_FOUND)
         except ConnectionError:
             raise  # nobody is there any more
         except Exception as error:
+            self._entrance.refused(error, request)
             return outbound.refuse(faults.fault(error, occasion.request_id, self._address))
+
+    def _permission(self, request: web.Request, path: str) -> Reply | None:
+        """The answer to a preflight; None for what is none, or is a function's business."""
+        fields = request.headers
+        if not is_preflight(request.method, fields) or "Origin" not in fields:
+            return None
+        for method in (asked_method(fields), request.method):
+            match = self._routes.find(method, path)
+            if match is not None and match.served.cors is not None:
+                return Reply(204, lines(Cors(match.served.cors).permission(fields)), b"")
+        return None
+
+    async def _call(
+        self,
+        request: web.Request,
+        match: Match,
+        place: tuple[str, int],
+        occasion: Occasion,
+        outbound: Outbound,
+    ) -> web.StreamResponse:
+        """Have the function answer; `place` is the API's name, and what of the path is not its."""
+        name, behind = place
+        key = await self._admitted(request, match)
+        asked = inbound.read(request, await self._entrance.body(request), behind)
+        invocation = self._invocation(match, asked, self._named(request, name, key), occasion)
+        return await outbound.end(await self._api.run(invocation, outbound.take))
+
+    async def _admitted(self, request: web.Request, match: Match) -> Key | None:
+        """Who calls; None where nobody is asked. Raises AccessRefused and more."""
+        if match.served.public:
+            return None
+        key = await self._entrance.identify(request)
+        if key is not None and self._entrance.guard is not None:
+            self._entrance.guard.permit(key, "invoke", "InvokeFunction", match.served.function)
+        return key
 
     def _named(self, request: web.Request, name: str, key: Key | None) -> Api:
         account_id = self._address.account_id

@@ -21,6 +21,7 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
         trigger.qualifier,
         settings.payload,
         settings.public,
+        None if settings.cors is None else settings.cors.by_aws_names(),
     )
     around.routes.add(served)
     try:

@@ -36,3 +36,21 @@ def test_other_origins_get_nothing() -> None:
 
 def test_settings_without_origins_allow_none() -> None:
     assert Cors({"MaxAge": 5}).preflight(ORIGIN, "GET", "") == []
+
+
+def test_a_scheme_may_stand_for_all_its_origins() -> None:
+    cors = Cors({"AllowOrigins": ["https://*"]})
+    allowed = [("Access-Control-Allow-Origin", ORIGIN), ("Vary", "Origin")]
+    assert cors.applied([], ORIGIN) == allowed
+    for origin in ("http://a.example", "https:", "*", "null"):
+        assert cors.applied([], origin) == []
+
+
+def test_nothing_comes_back_that_no_header_holds() -> None:
+    cors = Cors({"AllowOrigins": ["https://*"], "AllowMethods": ["*"], "AllowHeaders": ["*"]})
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET\r\nX: 1"}
+    asked["Access-Control-Request-Headers"] = "x-a\udcff"
+    allowed = [("Access-Control-Allow-Origin", ORIGIN), ("Vary", "Origin")]
+    assert cors.permission(asked) == allowed
+    assert cors.permission({**asked, "Origin": f"{ORIGIN}\nX: 1"}) == []
+    assert cors.applied([], "https://\u00e4.example") == []
