@@ -71,7 +71,7 @@ SERVED: Mapping[str, str] = {
     "logs": """
         CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy
         CreateLogStream DeleteLogStream DescribeLogStreams PutLogEvents
-        GetLogEvents FilterLogEvents
+        GetLogEvents FilterLogEvents StartLiveTail
         TagResource UntagResource ListTagsForResource""",
     "sts": "GetCallerIdentity AssumeRole",
     "iam": """
@@ -333,7 +333,7 @@ def _shape(source: ServiceModel, name: str) -> dict[str, Any]:
     if shape.metadata.get("required"):
         kept["required"] = list(shape.metadata["required"])
     kept |= {trait: shape.metadata[trait] for trait in _TRAITS if trait in shape.metadata}
-    kept |= {t: shape.serialization[t] for t in ("flattened",) if t in shape.serialization}
+    kept |= {t: True for t in ("flattened", "eventstream") if shape.serialization.get(t)}
     if "timestampFormat" in shape.serialization:
         kept["format"] = shape.serialization["timestampFormat"]
     if shape.type_name == "structure":

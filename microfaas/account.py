@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
 
 from microfaas.config import Config
 from microfaas.control.function_logs import FunctionLogs
 from microfaas.control.identity import Identity
+from microfaas.control.live_tails import LiveTails
 from microfaas.control.log_groups import LogGroups
 from microfaas.gateway.aws.iam import IamApi
 from microfaas.gateway.aws.logs import LogsApi
@@ -19,9 +22,16 @@ from microfaas.store.log_events import LogEvents
 from microfaas.store.resources import Resources
 
 
-def services(
+class Beside(NamedTuple):
+    """Services; and what lets nobody wait any more, for the gateway is to close."""
+
+    services: list[Service]
+    hurry: Callable[[], None]
+
+
+def opened(
     config: Config, database: Database, served: Functions, tasks: asyncio.TaskGroup
-) -> list[Service]:
+) -> Beside:
     """CloudWatch Logs, STS and IAM. Raises MachineError."""
     address, resources = config.address, Resources(database)
 
@@ -29,14 +39,13 @@ def services(
         version = served.latest(name)
         return version.function.log_group if version is not None else usual_log_group(name)
 
-    groups = LogGroups(resources, LogEvents(database), FunctionLogs(config.data, group_of))
+    functions = FunctionLogs(config.data, group_of)
+    groups = LogGroups(resources, LogEvents(database), functions)
+    tails = LiveTails(groups, functions)
     groups.open()
     tasks.create_task(groups.run())
     identity = Identity(resources, address)
     identity.open()
     principals = Principals(address, lambda: {each.function.name for each in served.all()})
-    return [
-        LogsApi(groups, address).service(),
-        StsApi(principals).service(),
-        IamApi(identity, principals).service(),
-    ]
+    apis = LogsApi(groups, tails, address), StsApi(principals), IamApi(identity, principals)
+    return Beside([api.service() for api in apis], tails.close)

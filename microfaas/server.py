@@ -237,6 +237,7 @@ class _Server:
             tasks.create_task(guard.follow())
             if certificate is not None:
                 tasks.create_task(certificate.follow())
+            beside = account.opened(config, database, functions, tasks)
             more = (*triggered.operations(), *plane.operations())
             gateway = self._gateway = Gateway(
                 LambdaApi(invoker, durable.events.accept, config.address),
@@ -249,7 +250,7 @@ class _Server:
                     [
                         *durable.services(),
                         *plane.services(triggered.mappings),
-                        *account.services(config, database, functions, tasks),
+                        *beside.services,
                     ]
                 ),
                 certificate=durable.topics.certificate,
@@ -262,6 +263,7 @@ class _Server:
             await self._listen(gateway, certificate)
             stack.push_async_callback(gateway.close)
             stack.callback(durable.hurry)
+            stack.callback(beside.hurry)
             audit.record("start", self.url, who="system", access=self.access)
             stack.callback(audit.record, "stop", self.url, who="system")
             triggered.start()

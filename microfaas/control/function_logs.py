@@ -6,10 +6,11 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from microfaas.control.log_pages import Event, Range, Source
 from microfaas.log import LogIndex, path_of
+from microfaas.log.growing import LogTail
 from microfaas.log.index import Line, Span, Wanted, first_ms
 from microfaas.log.reading import places
 from microfaas.log.streams import StreamNames, nameless
@@ -101,6 +102,11 @@ class FunctionLogs:
             found.append(_events(log, wanted, streams, backward=backward))
         return found
 
+    def tails(self) -> FunctionTails:
+        """What they print from now on. Blocking."""
+        printing = [function for each in self.groups().values() for function in each]
+        return FunctionTails(self._data_dir, self.groups, printing)
+
     def empty(self, functions: Iterable[str]) -> None:
         """Remove what they have printed. For the thread that writes logs, as files turn over."""
         for path in self._files(functions):
@@ -130,6 +136,42 @@ class FunctionLogs:
                 while len(self._logs) > INDEXED_MAX:
                     self._logs.popitem(last=False)
             yield log
+
+
+class FunctionTails:
+    """What functions have printed since the last look, or since this was made. All is blocking.
+
+    Of a log that comes later, all is new; of one that was there, whatever group it comes into, only
+    what is appended.
+    """
+
+    def __init__(
+        self, data_dir: str, groups: Callable[[], dict[str, list[str]]], known: Iterable[str]
+    ) -> None:
+        self._groups = groups
+        self._data_dir = data_dir
+        self._old = frozenset(known)
+        # Who prints between now and the first look is not to be missed.
+        self._tails = {function: self._tail(function) for function in self._old}
+
+    def printing(self, wanted: Collection[str]) -> list[tuple[str, str]]:
+        """Groups, of those that are wanted, and functions whose logs are of them by now."""
+        groups = self._groups()
+        # A log that is gone begins anew.
+        self._old &= {function for each in groups.values() for function in each}
+        found = [(group, each) for group in wanted for each in groups.get(group, ())]
+        kept = {function for _, function in found}
+        self._tails = {name: tail for name, tail in self._tails.items() if name in kept}
+        return found
+
+    def read(self, function: str, bytes_max: int) -> tuple[list[tuple[int, str, str]], bool]:
+        """Times, streams and texts; and whether some were left out."""
+        if function not in self._tails:
+            self._tails[function] = self._tail(function)
+        return self._tails[function].read(bytes_max)
+
+    def _tail(self, function: str) -> LogTail:
+        return LogTail(path_of(self._data_dir, function), whole=function not in self._old)
 
 
 def _begun(path: str) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -59,6 +60,7 @@ class LogGroups:
         self._functions = functions
         self._groups = Table(resources, "log-group", LogGroup)
         self._streams = Table(resources, "log-stream", LogStream)
+        self._tells: list[Callable[[str, str, Sequence[tuple[int, str]]], None]] = []
         self._readers = asyncio.Semaphore(READERS_MAX)
 
     def open(self) -> None:
@@ -183,6 +185,17 @@ class LogGroups:
             _no_stream()
         if events:
             await self._events.put(name, stream, events)
+            for tell in list(self._tells):
+                tell(name, stream, events)
+
+    @contextlib.contextmanager
+    def told(self, tell: Callable[[str, str, Sequence[tuple[int, str]]], None]) -> Iterator[None]:
+        """Meanwhile this is told what is put: group, stream, times and messages."""
+        self._tells.append(tell)
+        try:
+            yield
+        finally:
+            self._tells.remove(tell)
 
     def oldest_ms(self, name: str) -> int:
         """Events before this are past their time."""

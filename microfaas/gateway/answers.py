@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
 from aiohttp import web
 
 from microfaas.gateway.reply import Clock, Reply, headers
+
+# Who has taken nothing of a stream for so long will not.
+STALLED_S_MAX = 300.0
 
 
 class Answers:
@@ -25,6 +32,34 @@ class Answers:
         _set_headers(response, f"Date: {self._clock.date()}\r\n{reply.headers}")
         await response.prepare(request)
         return response
+
+    async def streamed(
+        self, reply: Reply, pieces: AsyncGenerator[bytes, None], request: web.Request
+    ) -> web.StreamResponse:
+        """A response of pieces, as they come; none is asked for before the last one is taken.
+
+        A client that leaves is noticed with the next piece. Raises ConnectionError then.
+        """
+        async with contextlib.aclosing(pieces):
+            response = await self.begun(reply, request)
+            try:
+                async for piece in pieces:
+                    async with asyncio.timeout(STALLED_S_MAX):
+                        await response.write(piece)
+            except TimeoutError:
+                _cut(request)
+                raise ConnectionAbortedError from None
+            except Exception:
+                _cut(request)
+                raise
+        await response.write_eof()
+        return response
+
+
+def _cut(request: web.Request) -> None:
+    """The head is sent already: the connection ends where the stream does."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _set_headers(response: web.StreamResponse, lines: str) -> None:

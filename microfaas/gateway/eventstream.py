@@ -20,7 +20,7 @@ _OVERHEAD_BYTES = 16
 
 def chunk(payload: bytes) -> bytes:
     """A piece of a function's result."""
-    return _message("PayloadChunk", "application/octet-stream", payload)
+    return event("PayloadChunk", "application/octet-stream", payload)
 
 
 def complete(outcome: Outcome, log_tail: str) -> bytes:
@@ -31,7 +31,7 @@ def complete(outcome: Outcome, log_tail: str) -> bytes:
         fields["ErrorDetails"] = outcome.payload.decode(errors="replace")
     if log_tail:
         fields["LogResult"] = log_tail
-    return _message("InvokeComplete", "application/json", json.dumps(fields).encode())
+    return event("InvokeComplete", "application/json", json.dumps(fields).encode())
 
 
 def _error_type(outcome: Outcome) -> str:
@@ -41,12 +41,22 @@ def _error_type(outcome: Outcome) -> str:
         return "Unhandled"
 
 
-def _message(kind: str, content_type: str, payload: bytes) -> bytes:
+def event(kind: str, content_type: str, payload: bytes) -> bytes:
+    """One of the events that a service's model names."""
+    return _message("event", kind, content_type, payload)
+
+
+def exception(kind: str, content_type: str, payload: bytes) -> bytes:
+    """An error of the model, with which the stream ends."""
+    return _message("exception", kind, content_type, payload)
+
+
+def _message(what: str, kind: str, content_type: str, payload: bytes) -> bytes:
     headers = b"".join(
         _header(name, value)
         for name, value in (
-            (":message-type", "event"),
-            (":event-type", kind),
+            (":message-type", what),
+            (f":{what}-type", kind),
             (":content-type", content_type),
         )
     )

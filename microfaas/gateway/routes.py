@@ -198,7 +198,10 @@ class Routes:
         )
         caller = Caller(new_request_id(), peer_of(request.transport).host, self._base_url(request))
         async with Visit(self._entrance, request) as visit:
-            return self._answers.whole(await self._aws_api.answer(asked, caller, visit))
+            answer = await self._aws_api.answer(asked, caller, visit)
+        if isinstance(answer, Reply):
+            return self._answers.whole(answer)
+        return await self._answers.streamed(answer.reply, answer.messages, request)
 
     def _base_url(self, request: web.Request) -> str:
         """What the client called us, if it is a name at all."""

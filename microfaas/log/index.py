@@ -180,14 +180,12 @@ class LogIndex:
             yield found
 
     def _known(self, file: io.FileIO) -> _File | None:
-        status = os.fstat(file.fileno())
-        head = os.pread(file.fileno(), _HEAD_BYTES, 0)
-        if len(head) < _HEAD_BYTES:
+        key = known_by(file)
+        if key is None:
             return None
-        key = status.st_ino, head
         known = self._files.get(key)
-        if known is None or status.st_size < known.end:
-            known = self._files[key] = _File(head, self._salt)
+        if known is None or os.fstat(file.fileno()).st_size < known.end:
+            known = self._files[key] = _File(key[1], self._salt)
         known.read_on(file.fileno())
         return known
 
@@ -197,6 +195,21 @@ def first_ms(path: str) -> int | None:
     with open(path, "rb") as file:
         match = _LINE.match(file.read(_HEAD_BYTES) + b"\t")
     return _ms(match[1]) if match else None
+
+
+def lines_in(data: bytes) -> Iterator[tuple[int, str, str]]:
+    """Whole lines as they are in a file: time, process and text; what has no such form is not."""
+    for match in _LINE.finditer(data):
+        at, who, said = match.groups()
+        yield _ms(at), who.decode(), said.decode(errors="replace")
+
+
+def known_by(file: io.FileIO) -> tuple[int, bytes] | None:
+    """What a file of a log is told by, wherever it is renamed to; None before it has a line."""
+    head = os.pread(file.fileno(), _HEAD_BYTES, 0)
+    if len(head) < _HEAD_BYTES:
+        return None
+    return os.fstat(file.fileno()).st_ino, head
 
 
 def _edge(block: _Block, *, backward: bool) -> int:

@@ -19,6 +19,7 @@ from microfaas import scopes
 from microfaas.audit import Audit
 from microfaas.control.function_logs import FunctionLogs
 from microfaas.control.identity import Identity
+from microfaas.control.live_tails import LiveTails
 from microfaas.control.log_groups import LogGroups
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
@@ -48,13 +49,14 @@ class World:
 
     directory: Path
     groups: LogGroups
+    tails: LiveTails
     url: str
     key: tuple[str, str]
     # The groups of functions that have another than their usual one.
     group_of: dict[str, str] = field(default_factory=dict)
     logs: dict[str, FunctionLog] = field(default_factory=dict)
 
-    def client(self, service: str, key: tuple[str, ...] = ()) -> Client:
+    def client(self, service: str, key: tuple[str, ...] = (), **config: Any) -> Client:
         key = key or self.key
         made = boto3.client(
             service,  # type: ignore[call-overload]
@@ -63,7 +65,7 @@ class World:
             aws_access_key_id=key[0],
             aws_secret_access_key=key[1],
             aws_session_token=key[2] if len(key) > 2 else None,
-            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+            config=botocore.config.Config(retries={"total_max_attempts": 1}, **config),
         )
         return Client(made)
 
@@ -123,11 +125,12 @@ async def listening(directory: Path) -> AsyncIterator[World]:
     printed = FunctionLogs(str(directory), lambda name: group_of.get(name, f"/aws/lambda/{name}"))
     groups = LogGroups(resources, LogEvents(db, bytes_max=100_000), printed)
     groups.open()
+    tails = LiveTails(groups, printed, update_s=0.05)
     identity = Identity(resources, ADDRESS)
     identity.open()
     principals = Principals(ADDRESS, lambda: [each.function.name for each in served.all()])
     services = [
-        LogsApi(groups, ADDRESS).service(),
+        LogsApi(groups, tails, ADDRESS).service(),
         StsApi(principals).service(),
         IamApi(identity, principals).service(),
     ]
@@ -146,7 +149,8 @@ async def listening(directory: Path) -> AsyncIterator[World]:
     with bind("127.0.0.1", 0) as listener:
         await gateway.listen(listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield World(directory, groups, url, (row.id, secret), group_of)
+        yield World(directory, groups, tails, url, (row.id, secret), group_of)
+        tails.close()
         await gateway.close()
     db.close()
 

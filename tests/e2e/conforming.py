@@ -93,6 +93,10 @@ def _result(operation: OperationModel, reply: Mapping[str, Any]) -> Iterator[str
         if payload is None and body:
             yield f"there is a body, {body[:200]!r}"
         return
+    if shape.event_stream_name:
+        if reply["headers"].get("Content-Type") != "application/vnd.amazon.eventstream":
+            yield f"Content-Type is {reply['headers'].get('Content-Type')!r}"
+        return
     yield from _content_type(operation, reply)
     if operation.service_model.metadata["protocol"] == "query":
         yield from _xml_result(operation, shape, body)

@@ -42,7 +42,10 @@ def client(project: Project, service: str = "lambda") -> Any:
         region_name="us-east-1",
         aws_access_key_id=project.key[0],
         aws_secret_access_key=project.key[1],
-        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+        config=botocore.config.Config(
+            retries={"total_max_attempts": 1},
+            inject_host_prefix=False,  # the host is an address
+        ),
     )
 
 

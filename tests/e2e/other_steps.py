@@ -43,6 +43,8 @@ LOGS = (
     Step("GetLogEvents", {**STREAM, "startFromHead": True, "limit": 1}),
     Step("FilterLogEvents", {**GROUP, "filterPattern": "two"}),
     Step("FilterLogEvents", {"logGroupName": "/h"}, "ResourceNotFoundException"),
+    Step("StartLiveTail", {"logGroupIdentifiers": [GROUP_ARN]}),
+    Step("StartLiveTail", {"logGroupIdentifiers": ["/h"]}, "ResourceNotFoundException"),
     Step("DescribeLogStreams", GROUP),
     Step("TagResource", {"resourceArn": GROUP_ARN, "tags": {"a": "1"}}),
     Step("ListTagsForResource", {"resourceArn": GROUP_ARN}),

@@ -3,6 +3,7 @@ it, at one server: each reply is held against the model, status, headers, and al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -59,10 +60,14 @@ def _taken(service: Any, step: Step, params: Mapping[str, Any], answers: dict[st
 
 
 def _read(answer: Mapping[str, Any]) -> None:
-    """To the end of a stream, for its faults come with it."""
+    """To the end of a stream, for its faults come with it; one has no end."""
     if "EventStream" in answer:
         events = [list(event) for event in answer["EventStream"]]
         assert events == [["PayloadChunk"], ["InvokeComplete"]]
+    elif "responseStream" in answer:
+        with contextlib.closing(answer["responseStream"]) as found:
+            first, second = (list(event) for event, _ in zip(found, range(2), strict=False))
+        assert (first, second) == (["sessionStart"], ["sessionUpdate"])
     elif "Payload" in answer:
         answer["Payload"].read()
 

@@ -144,6 +144,9 @@ class TestNode:
         # What was written is found a moment later.
         until(lambda: told(served, NODE, "logs") == 3 * ["START"], "three invocations in the log")
 
+    def test_the_log_as_it_grows(self, served: Project) -> None:
+        assert told(served, NODE, "liveTail") == [["123456789012:followed"], "seen"]
+
 
 class TestGo:
     def test_functions(self, served: Project, go: tuple[Path]) -> None:

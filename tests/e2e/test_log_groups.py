@@ -157,6 +157,28 @@ def test_who_follows_a_log_misses_nothing_and_sees_nothing_twice(project: Projec
     assert printed == [f"printed {number}\n" for number in range(20)]
 
 
+def test_a_live_tail_tells_what_is_printed_until_the_server_stops(project: Project) -> None:
+    logs = started(project)
+    project.invoke("text", {"n": 0})
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/text"
+    until(lambda: logs.describe_log_groups()["logGroups"], "the group, which the first call makes")
+    answer = logs.start_live_tail(logGroupIdentifiers=[arn])
+    seen: list[str] = []
+    for event in answer["responseStream"]:
+        if "sessionStart" in event:
+            for number in range(1, 20):
+                project.invoke("text", {"n": number})
+        found = event.get("sessionUpdate", {}).get("sessionResults", ())
+        seen += [each["message"] for each in found]
+        if "printed 19\n" in seen:
+            break
+    printed = [text for text in seen if text.startswith("printed")]
+    # The first call's may have been written after the start.
+    assert printed[-19:] == [f"printed {number}\n" for number in range(1, 20)]
+    # Also with a session that nobody reads any more.
+    assert project.stop() == 0
+
+
 def following(logs: Any, group: str) -> Iterator[list[str]]:
     """What `aws logs tail --follow` of AWS's second command line asks, and how it goes on: from the
     time of the latest event, whose ids it remembers."""

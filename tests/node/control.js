@@ -2,6 +2,10 @@
 // control.js SCENARIO: reads what it is to deploy, and tells what it saw.
 const {
   CloudWatchLogsClient,
+  CreateLogGroupCommand,
+  CreateLogStreamCommand,
+  PutLogEventsCommand,
+  StartLiveTailCommand,
   paginateFilterLogEvents,
 } = require("@aws-sdk/client-cloudwatch-logs");
 const lambda = require("@aws-sdk/client-lambda");
@@ -222,6 +226,27 @@ async function logs({ group }) {
   return found.map(({ message }) => message.split(" ")[0]);
 }
 
-const scenarios = { functions, resources, logs };
+async function liveTail() {
+  const logGroupName = "followed";
+  const client = new CloudWatchLogsClient({ maxAttempts: 1, disableHostPrefix: true });
+  const stream = { logGroupName, logStreamName: "s" };
+  await client.send(new CreateLogGroupCommand({ logGroupName }));
+  await client.send(new CreateLogStreamCommand(stream));
+  const tail = await client.send(new StartLiveTailCommand({ logGroupIdentifiers: [logGroupName] }));
+  const found = [];
+  for await (const { sessionStart, sessionUpdate } of tail.responseStream) {
+    if (sessionStart) {
+      found.push(sessionStart.logGroupIdentifiers);
+      const logEvents = [{ timestamp: Date.now(), message: "seen" }];
+      await client.send(new PutLogEventsCommand({ ...stream, logEvents }));
+    }
+    found.push(...(sessionUpdate?.sessionResults ?? []).map(({ message }) => message));
+    if (found.length === 2) break;
+  }
+  client.destroy();
+  return found;
+}
+
+const scenarios = { functions, resources, logs, liveTail };
 const wanted = JSON.parse(require("fs").readFileSync(0, "utf8"));
 scenarios[process.argv[2]](wanted).then((saw) => console.log(JSON.stringify(saw)));

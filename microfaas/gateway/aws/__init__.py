@@ -17,12 +17,15 @@ satisfies the model: required members are there, types, lengths and patterns are
 enums and numbers to the service, as AWS does. A `ServiceError` names an error of the model, as
 boto3 has it (`QueueDoesNotExist`, `NotFoundException`), or any other code; its status is the
 model's, unless it brings one. A result may say with which status it is answered, where the model
-has a member for that (`StatusCode` of Lambda's DeleteFunction). Names of resources that stand in no
-parameter (a shard iterator) are permitted by the service: `caller.permit("receive", name)`. A URL
-that is given out begins with `caller.base_url`, which is what the client itself called.
+has a member for that (`StatusCode` of Lambda's DeleteFunction). A member that is a stream of events
+is an asynchronous generator of their names and members, and is sent as it comes. Names of resources
+that stand in no parameter (a shard iterator) are permitted by the service:
+`caller.permit("receive", name)`. A URL that is given out begins with `caller.base_url`, which is
+what the client itself called.
 
 `api.py` is the way through: `requests.py` finds out which operation is meant, `paths.py` for it
 where operations have paths, as Lambda's and the scheduler's do; `json_form.py`,
 `query_form.py` and `rest_form.py` read its parameters, `validation.py` checks them, `replies.py`
-writes what came of it. `models/` is made by docs/aws_models.py.
+writes what came of it, and `streamed.py` what comes of it by and by. `models/` is made by
+docs/aws_models.py.
 """

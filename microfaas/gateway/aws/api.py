@@ -11,6 +11,7 @@ from microfaas.gateway.aws import permissions, query_form, requests, validation
 from microfaas.gateway.aws.replies import Form
 from microfaas.gateway.aws.requests import Meant, Operations, Request
 from microfaas.gateway.aws.service import Caller, Params, Services
+from microfaas.gateway.aws.streamed import Streamed
 from microfaas.gateway.reply import Reply
 from microfaas.model import EVENT_BYTES_MAX
 from microfaas.scopes import Action
@@ -45,7 +46,7 @@ class AwsApi:
         """The first segments of the paths that are services'."""
         return self._operations.prefixes
 
-    async def answer(self, request: Request, caller: Caller, visit: Visit) -> Reply:
+    async def answer(self, request: Request, caller: Caller, visit: Visit) -> Reply | Streamed:
         """The reply to a request; every error is one, too."""
         meant = self._operations.of_head(request)
         form = self._form(meant, request, caller)

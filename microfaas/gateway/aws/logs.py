@@ -7,16 +7,17 @@ import binascii
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from microfaas.control.live_tails import LiveTails
 from microfaas.control.log_groups import DAY_MS, LogGroups, StreamInfo
 from microfaas.control.log_pages import EVENT_BYTES, EVENTS_MAX, EVER_MS, Event, Page, Range
-from microfaas.errors import ServiceError
+from microfaas.gateway.aws.live_tail import LiveTailApi
+from microfaas.gateway.aws.logs_params import accepts, bare, prefix_of, refuse
 from microfaas.gateway.aws.service import Call, Caller, Params, Service
 from microfaas.model import Address
-from microfaas.patterns import InvalidPattern, compile_log_filter
 
 PAGE = 50
 PUT_BYTES_MAX = 1024 * 1024
@@ -37,9 +38,10 @@ T = TypeVar("T")
 class LogsApi:
     """One coroutine per operation."""
 
-    def __init__(self, groups: LogGroups, address: Address) -> None:
+    def __init__(self, groups: LogGroups, tails: LiveTails, address: Address) -> None:
         self._groups = groups
-        self._prefix = f"arn:aws:logs:{address.region}:{address.account_id}:log-group:"
+        self._prefix = prefix_of(address)
+        self._live_tail = LiveTailApi(tails, address)
 
     def service(self) -> Service:
         return Service("logs", self._operations())
@@ -57,6 +59,7 @@ class LogsApi:
             "PutLogEvents": self._put,
             "GetLogEvents": self._get,
             "FilterLogEvents": self._filter,
+            "StartLiveTail": self._live_tail.start,
             "TagResource": self._tag,
             "UntagResource": self._untag,
             "ListTagsForResource": self._tags,
@@ -64,7 +67,7 @@ class LogsApi:
 
     async def _create_group(self, _: Caller, params: Params) -> Params:
         if params.get("deletionProtectionEnabled"):
-            _refuse("deletionProtectionEnabled: not served by microfaas.")
+            refuse("deletionProtectionEnabled: not served by microfaas.")
         told = {key: params[key] for key in _TOLD if key in params}
         await self._groups.create(params["logGroupName"], params.get("tags", {}), told)
         return {}
@@ -76,7 +79,7 @@ class LogsApi:
     async def _describe_groups(self, _: Caller, params: Params) -> Params:
         prefix, part = params.get("logGroupNamePrefix"), params.get("logGroupNamePattern")
         if prefix and part:
-            _refuse("LogGroup name prefix and LogGroup name pattern are mutually exclusive.")
+            refuse("LogGroup name prefix and LogGroup name pattern are mutually exclusive.")
         only = {self._bare(each) for each in params.get("logGroupIdentifiers", ())}
         names = [
             name
@@ -103,7 +106,7 @@ class LogsApi:
     async def _keep_for(self, _: Caller, params: Params) -> Params:
         days = params["retentionInDays"]
         if days not in _RETENTIONS:
-            _refuse(
+            refuse(
                 f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to "
                 "satisfy constraint: Member must satisfy enum value set: "
                 f"[{', '.join(map(str, _RETENTIONS))}]"
@@ -127,7 +130,7 @@ class LogsApi:
         group, prefix = self._group(params), params.get("logStreamNamePrefix", "")
         by_time = params.get("orderBy") == "LastEventTime"
         if by_time and prefix:
-            _refuse("Cannot order by LastEventTime with a logStreamNamePrefix.")
+            refuse("Cannot order by LastEventTime with a logStreamNamePrefix.")
         found = [each for each in await self._groups.streams(group) if each.name.startswith(prefix)]
 
         def order(stream: StreamInfo) -> list[Any]:
@@ -189,7 +192,7 @@ class LogsApi:
         group = self._group(params)
         streams, prefix = params.get("logStreamNames", ()), params.get("logStreamNamePrefix", "")
         if streams and prefix:
-            _refuse("logStreamNames and logStreamNamePrefix are mutually exclusive.")
+            refuse("logStreamNames and logStreamNamePrefix are mutually exclusive.")
         # Here the end is in it.
         times = params.get("startTime", 0), params.get("endTime", EVER_MS) + 1
         within, backward = _from_token(
@@ -201,7 +204,7 @@ class LogsApi:
             params.get("limit", EVENTS_MAX),
             streams=streams,
             prefix=prefix,
-            accepts=_accepts(params.get("filterPattern", "")),
+            accepts=accepts(params.get("filterPattern", "")),
             backward=backward,
         )
         more = None if page.more is None else _token("b" if backward else "f", page.more)
@@ -225,43 +228,32 @@ class LogsApi:
     def _group(self, params: Params) -> str:
         name, identifier = params.get("logGroupName"), params.get("logGroupIdentifier", "")
         if (name is None) == (not identifier):
-            _refuse("Exactly one of logGroupName and logGroupIdentifier must be given.")
+            refuse("Exactly one of logGroupName and logGroupIdentifier must be given.")
         group = self._bare(name or identifier)
         self._groups.need(group)
         return group
 
     def _bare(self, identifier: str) -> str:
         """A group by its name or its ARN, as a name."""
-        return identifier.removeprefix(self._prefix).removesuffix(":*")
+        return bare(identifier, self._prefix)
 
     def _of_arn(self, arn: str) -> str:
         if not arn.startswith(self._prefix):
-            _refuse(f"{arn} is not the ARN of a log group here: they begin with {self._prefix}")
+            refuse(f"{arn} is not the ARN of a log group here: they begin with {self._prefix}")
         return self._bare(arn)
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ServiceError("InvalidParameterException", text)
 
 
 def _check(events: list[tuple[int, str]]) -> None:
     """Raises ServiceError for a batch that CloudWatch would not take."""
     size = sum(len(text.encode(errors="replace")) + EVENT_BYTES for _, text in events)
     if size > PUT_BYTES_MAX:
-        _refuse(f"Upload too large: {size} bytes exceeds limit of {PUT_BYTES_MAX}")
+        refuse(f"Upload too large: {size} bytes exceeds limit of {PUT_BYTES_MAX}")
     times = [at_ms for at_ms, _ in events]
     if times != sorted(times):
-        _refuse("Log events in a single PutLogEvents request must be in chronological order.")
+        refuse("Log events in a single PutLogEvents request must be in chronological order.")
     if times[-1] - times[0] > DAY_MS:
         text = "The batch of log events in a single PutLogEvents request cannot span more than"
-        _refuse(f"{text} 24 hours.")
-
-
-def _accepts(pattern: str) -> Callable[[str], bool]:
-    try:
-        return compile_log_filter(pattern).matches
-    except InvalidPattern as error:
-        _refuse(f"Invalid filter pattern: {error}")
+        refuse(f"{text} 24 hours.")
 
 
 def _filtered(event: Event) -> Params:
@@ -285,7 +277,7 @@ def _from_token(within: Range, params: Params, *, backward: bool) -> tuple[Range
         return within, backward
     match = _TOKEN.fullmatch(token)
     if match is None:
-        _refuse(_BAD_TOKEN)
+        refuse(_BAD_TOKEN)
     place = int(match[2])
     if match[1] == "f":
         return Range(max(within.start, place), within.end), False
@@ -319,7 +311,7 @@ def _page(
         try:
             rows = [row for row in rows if (key(row) < after if descending else key(row) > after)]
         except TypeError:  # it is another list's
-            _refuse(_BAD_TOKEN)
+            refuse(_BAD_TOKEN)
     size = params.get("limit", PAGE)
     if len(rows) <= size:
         return rows, None
@@ -330,5 +322,5 @@ def _key(token: str) -> list[Any]:
     try:
         found: list[Any] = msgspec.json.decode(base64.b64decode(token, validate=True), type=list)
     except (binascii.Error, ValueError):
-        _refuse(_BAD_TOKEN)
+        refuse(_BAD_TOKEN)
     return found

@@ -40,7 +40,8 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A type with its constraints. What is in a `sparse` list may be null."""
+    """A type with its constraints. What is in a `sparse` list may be null; of an `eventstream` the
+    members are its events."""
 
     type: Type
     required: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Shape(msgspec.Struct, frozen=True):
     sensitive: bool = False
     flattened: bool = False
     sparse: bool = False
+    eventstream: bool = False
     format: str = ""
 
 
@@ -110,6 +112,11 @@ class Model(msgspec.Struct, frozen=True):
     def shape(self, name: str) -> Shape:
         """By its name; the empty one has no members."""
         return self.shapes[name] if name else _NOTHING
+
+    def stream_of(self, name: str) -> str:
+        """Which member of an output is a stream of events; empty where none is."""
+        members = self.shape(name).members.items()
+        return next((key for key, each in members if self.shape(each.shape).eventstream), "")
 
 
 _NOTHING = Shape("structure")

@@ -115,6 +115,7 @@ _TABLE: Mapping[str, Mapping[str, Permission]] = {
         "CreateLogStream": _SEND_LOG,
         "PutLogEvents": _SEND_LOG,
         "FilterLogEvents": _READ,
+        "StartLiveTail": _READ,
     },
     "sts": {"GetCallerIdentity": ANYBODY},
 }

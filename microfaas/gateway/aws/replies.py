@@ -17,8 +17,9 @@ from microfaas.errors import (
     ShuttingDown,
     TooManyRequests,
 )
-from microfaas.gateway.aws import json_form, xml_form
+from microfaas.gateway.aws import json_form, streamed, xml_form
 from microfaas.gateway.aws.model import Error, Model, Protocol, Shape
+from microfaas.gateway.aws.streamed import Streamed
 from microfaas.gateway.reply import JSON, Reply
 
 _log = logging.getLogger("microfaas.gateway")
@@ -47,7 +48,7 @@ class Form(NamedTuple):
     request_id: str
     operation: str = ""
 
-    def result(self, value: dict[str, Any]) -> Reply:
+    def result(self, value: dict[str, Any]) -> Reply | Streamed:
         """The reply with the operation's result."""
         called = self.model.operations.get(self.operation)
         if called is None:  # one that is not served, and says so itself
@@ -55,6 +56,8 @@ class Form(NamedTuple):
         if self.protocol == "query":
             text = xml_form.result(self.model, self.operation, value, self.request_id)
             return Reply(called.status, self._head() + self._type(), text)
+        if self.model.stream_of(called.output):
+            return streamed.begun(self.model, called, value, self._head())
         status = _status(self.model.shape(called.output), value, called.status)
         if status == 204:
             return Reply(status, self._head(), b"")

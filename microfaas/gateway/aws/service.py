@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ class Caller:
     permit: Callable[[Action, str], None] = _anything
 
 
+# The names of events, and their members: what a member of a result is that is a stream of them.
+Events = AsyncGenerator[tuple[str, Params], None]
 Call = Callable[[Caller, Params], Awaitable[Params]]
 
 

@@ -193,7 +193,15 @@ def test_what_clients_send_is_understood(service: str, name: str) -> None:
     check_request(PROTOCOLS[service], source(service), service, name)
 
 
-@pytest.mark.parametrize(("service", "name"), OPERATIONS)
+# The one that is left out is a stream, and its contract is a test of its own.
+RESULTS = [
+    (service, name)
+    for service, name in OPERATIONS
+    if not model.load(service).stream_of(model.load(service).operations[name].output)
+]
+
+
+@pytest.mark.parametrize(("service", "name"), RESULTS)
 def test_clients_understand_results(service: str, name: str) -> None:
     check_reply(PROTOCOLS[service], source(service), service, name)
 

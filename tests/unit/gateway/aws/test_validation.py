@@ -173,7 +173,10 @@ def test_functions_change_no_resources(service: str) -> None:
         actions = permissions.of(service, operation).actions
         if service in ("lambda", "iam", "logs"):
             changes = not operation.startswith(
-                ("List", "Get", "Describe", "Filter", "PutLogEvents", "CreateLogStream")
+                (
+                    *("List", "Get", "Describe", "Filter", "StartLiveTail"),
+                    *("PutLogEvents", "CreateLogStream"),
+                )
             )
         else:
             changes = operation.startswith(
