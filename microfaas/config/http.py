@@ -13,6 +13,7 @@ from microfaas import strict
 from microfaas.config.cors import CorsTable
 from microfaas.config.functions import Trigger
 from microfaas.errors import Problem
+from microfaas.payloads import http_answer
 
 DEFAULT = "$default"
 ANY = "ANY"
@@ -51,6 +52,21 @@ class Route(NamedTuple):
         )
 
 
+class MockTable(msgspec.Struct, kw_only=True):
+    """An answer that the gateway gives by itself, as mock integrations of REST APIs do."""
+
+    status: Annotated[int, Meta(ge=200, le=599, description="its status")] = 200
+    headers: Annotated[dict[str, str], Meta(description="its headers")] = {}
+    body: Annotated[str, Meta(description="its body")] = ""
+
+    def check(self, where: str, problems: list[Problem]) -> None:
+        """Tell what no single key shows."""
+        for name, value in self.headers.items():
+            if http_answer.is_ours(name) or not http_answer.is_sendable(name, value):
+                what = "is no header that can be set: it has other characters, or is the gateway's"
+                problems.append(Problem(strict.join(f"{where}.headers", name), what))
+
+
 class HttpSettings(msgspec.Struct, kw_only=True):
     """`type = "http"`: requests that fit a route, answered with what the function returns."""
 
@@ -73,6 +89,10 @@ class HttpSettings(msgspec.Struct, kw_only=True):
     cors: Annotated[
         CorsTable | None, Meta(description="what browsers are told, see below; default nothing")
     ] = None
+    mock: Annotated[
+        MockTable | None,
+        Meta(description="what is answered without calling the function, see below"),
+    ] = None
 
     def check(self, where: str, problems: list[Problem]) -> None:
         """Tell what no single key shows."""
@@ -82,6 +102,8 @@ class HttpSettings(msgspec.Struct, kw_only=True):
             problems.append(Problem(f"{where}.route", str(error)))
         if self.cors is not None:
             self.cors.check(f"{where}.cors", problems)
+        if self.mock is not None:
+            self.mock.check(f"{where}.mock", problems)
 
 
 def parse_route(text: str) -> Route:

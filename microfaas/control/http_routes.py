@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from microfaas.config.http import ANY, REST, VARIABLE, Route
+from microfaas.payloads.http_answer import Answer
 
 
 class Served(NamedTuple):
     """A route and whom it calls. `payload` is the event's version; `public`: without a key.
 
-    `cors` has AWS's names.
+    `cors` has AWS's names. `mock` is answered without calling anybody.
     """
 
     route: Route
@@ -22,6 +23,7 @@ class Served(NamedTuple):
     payload: str = "2.0"
     public: bool = False
     cors: Mapping[str, Any] | None = None
+    mock: Answer | None = None
 
 
 class Match(NamedTuple):

@@ -114,6 +114,8 @@ class HttpApis:
         """Have the function answer; `place` is the API's name, and what of the path is not its."""
         name, behind = place
         key = await self._admitted(request, match)
+        if match.served.mock is not None:
+            return outbound.say(match.served.mock)
         asked = inbound.read(request, await self._entrance.body(request), behind)
         invocation = self._invocation(match, asked, self._named(request, name, key), occasion)
         return await outbound.end(await self._api.run(invocation, outbound.take))

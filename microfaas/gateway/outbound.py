@@ -95,6 +95,10 @@ class Outbound:
         await self._begun.write_eof()
         return self._begun
 
+    def say(self, answer: Answer) -> web.StreamResponse:
+        """Answer with what was to be said in any case."""
+        return self._answers.whole(self._reply(answer))
+
     def refuse(self, reply: Reply) -> web.StreamResponse:
         """Answer with what the gateway itself has to say."""
         if self._begun is not None:

@@ -89,6 +89,16 @@ def of_response(payload: bytes) -> Answer:
     return Answer(_status(response.statusCode), _headers(response, _JSON[1]), body)
 
 
+def is_ours(name: str) -> bool:
+    """Whether a header is one that the gateway says itself."""
+    return name.lower() in _OURS
+
+
+def is_sendable(name: str, value: str) -> bool:
+    """Whether they are a header, and nothing but that."""
+    return _NAME.fullmatch(name) is not None and _CONTROL.search(value) is None
+
+
 class Opening:
     """The beginning of a streamed result, until it says how the response begins."""
 
@@ -141,9 +151,9 @@ def _headers(response: _Response, content_type: str) -> tuple[tuple[str, str], .
     pairs = [(name, _text(value)) for name, value in single.items()]
     pairs += [(name, _text(value)) for name, values in several.items() for value in values]
     pairs += [("Set-Cookie", cookie) for cookie in response.cookies or ()]
-    kept = [(name, value) for name, value in pairs if name.lower() not in _OURS]
+    kept = [(name, value) for name, value in pairs if not is_ours(name)]
     for name, value in kept:
-        if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        if not is_sendable(name, value):
             raise Malformed(f"its header {name!r} cannot be sent")
     if not any(name.lower() == "content-type" for name, _ in kept):
         kept.insert(0, ("Content-Type", content_type))

@@ -6,8 +6,9 @@ It is a route that the gateway looks up, for as long as the trigger runs.
 from __future__ import annotations
 
 from microfaas.config import Trigger
-from microfaas.config.http import HttpSettings, parse_route
+from microfaas.config.http import HttpSettings, MockTable, parse_route
 from microfaas.control.http_routes import Served
+from microfaas.payloads.http_answer import Answer
 from microfaas.triggers.kind import Surroundings
 
 
@@ -22,9 +23,14 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
         settings.payload,
         settings.public,
         None if settings.cors is None else settings.cors.by_aws_names(),
+        None if settings.mock is None else _answer(settings.mock),
     )
     around.routes.add(served)
     try:
         await around.stopping.wait()
     finally:
         around.routes.remove(served)
+
+
+def _answer(mock: MockTable) -> Answer:
+    return Answer(mock.status, tuple(mock.headers.items()), mock.body.encode())

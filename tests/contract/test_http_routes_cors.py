@@ -12,6 +12,7 @@ from url_world import Response, World, listening, returns
 
 from microfaas.errors import FunctionNotFound, MachineError
 from microfaas.model import Invocation, Outcome
+from microfaas.payloads.http_answer import Answer
 from microfaas.testing import echo
 
 ORIGIN = "https://shop.example"
@@ -137,3 +138,15 @@ async def test_what_a_client_sends_does_no_harm(world: World, origin: str) -> No
     answer = await preflight(world, "/", "\xe4", Origin=origin)
     assert answer.status in (204, 400)
     assert told(answer).get("access-control-allow-origin", "https://a").startswith("https://a")
+
+
+async def test_a_rest_apis_own_answer_is_given_as_it_says(world: World) -> None:
+    headers = (("Content-Type", "application/json"), ("Access-Control-Allow-Origin", "*"))
+    serve(world, "OPTIONS /", mock=Answer(200, headers, b"{}\n"), payload="1.0")
+    own = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "own"}}
+    serve(world, "GET /", returns(own), payload="1.0")
+    answer = await preflight(world, "/")
+    assert (answer.status, answer.body) == (200, b"{}\n")
+    assert told(answer) == {"access-control-allow-origin": "*"}
+    assert not world.invoker.invocations
+    assert told(await ask(world, "/", Origin=ORIGIN)) == {"access-control-allow-origin": "own"}

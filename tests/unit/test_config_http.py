@@ -134,3 +134,18 @@ def test_routes_go_as_they_came() -> None:
         match = routes.find("GET", "/a")
         assert match is not None
         assert match.served is left
+
+
+@pytest.mark.parametrize(
+    ("mock", "said"),
+    [
+        ('{ headers = { "Content-Length" = "5" } }', "mock.headers.Content-Length: is no header"),
+        ('{ headers = { "A" = "1\\r\\nB: 2" } }', "mock.headers.A: is no header that can be set"),
+        ('{ headers = { "A b" = "1" } }', 'mock.headers."A b": is no header that can be set'),
+        ("{ status = 100 }", "mock.status: must be"),
+    ],
+)
+def test_what_no_answer_can_be_is_refused(tmp_path: Path, mock: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, ("f", "GET /"), more=f"mock = {mock}")
+    assert f"functions.f.triggers[0].{said}" in str(caught.value)

@@ -300,12 +300,6 @@ def test_a_mapping_that_is_off_fires_nothing(load: Load) -> None:
     assert "triggers" not in load(text).functions["Orders"]
 
 
-def test_preflight_answers_of_an_api_are_no_routes(load: Load) -> None:
-    api = "Api: {Type: AWS::Serverless::Api, Properties: {StageName: v1, Cors: \"'*'\"}}\n"
-    stack = load(with_event("Api", "{Path: /a, Method: get, RestApiId: !Ref Api}", api))
-    assert [row["route"] for row in stack.functions["Orders"]["triggers"]] == ["GET /a"]
-
-
 def test_routes_that_ask_for_a_signature_ask_for_a_key(load: Load) -> None:
     api = (
         "Api: {Type: AWS::Serverless::HttpApi, Properties: {Auth: {EnableIamAuthorizer: true, "
