@@ -20,6 +20,7 @@ from docs import aws_api
 from microfaas.config.api import ApiTable
 from microfaas.config.cors import CorsTable
 from microfaas.config.endpoints import EndpointTable
+from microfaas.config.functions import TriggerTable
 from microfaas.config.http import MockTable
 from microfaas.config.stream_tables import SourceTable, StreamTable
 from microfaas.config.tables import (
@@ -108,6 +109,7 @@ def page() -> str:
         section("`[endpoints.SERVICE]`", EndpointTable),
         "\n## `[[functions.NAME.triggers]]`\n\n"
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
+        section("Of every kind", TriggerTable, 3),
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),
         section("`cors` of `http`", CorsTable, 3),
         section("`mock` of `http`", MockTable, 3),

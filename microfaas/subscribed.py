@@ -42,10 +42,10 @@ def subscriptions(config: Config, queues: Iterable[str]) -> list[Subscription]:
             problems.append(Problem(where, f"{each.endpoint} is subscribed twice"))
         seen.add(each.arn)
         if each.topic not in config.topics:
-            problems.append(Problem(f"functions.{each.endpoint}.triggers", _no_topic(each.topic)))
-        elif each.protocol in known and each.endpoint not in known[each.protocol]:
+            problems.append(Problem(f"functions.{each.local}.triggers", _no_topic(each.topic)))
+        elif each.protocol in known and each.local not in known[each.protocol]:
             what = "function" if each.protocol == "lambda" else "queue"
-            problems.append(Problem(where, f"there is no {what} {each.endpoint}"))
+            problems.append(Problem(where, f"there is no {what} {each.local}"))
         if each.dead_letter and each.dead_letter not in known["sqs"]:
             problems.append(Problem(where, f"dead_letter: there is no queue {each.dead_letter}"))
     if problems:
@@ -75,7 +75,7 @@ def of_triggers(
             arn=_arn(address, settings.topic, f"trigger:{trigger.function}:{policy}"),
             topic=settings.topic,
             protocol="lambda",
-            endpoint=trigger.function,
+            endpoint=trigger.called,
             policy=policy,
             scope=settings.filter_scope,
             declared=True,

@@ -170,10 +170,15 @@ class Triggered:
         self, function: str, triggers: Sequence[Trigger], problems: list[Problem]
     ) -> None:
         known = {topic.name for topic in self._durable.topics.all()}
+        seen: set[str] = set()
+        where = f"functions.{function}.triggers"
         for each in subscribed.of_triggers(triggers, self._config.address, problems):
             if each.topic not in known:
-                where = f"functions.{function}.triggers"
                 problems.append(Problem(where, f"there is no topic {each.topic}; make it first"))
+            if each.arn in seen:
+                what = f"subscribes to the topic {each.topic} twice alike; once will do"
+                problems.append(Problem(where, what))
+            seen.add(each.arn)
 
 
 def _is_in(path: str, folder: str) -> bool:

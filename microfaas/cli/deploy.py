@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +14,6 @@ from microfaas.cli.parameters import parameters
 
 if TYPE_CHECKING:
     from microfaas.cli.deployment.changes import Changes
-    from microfaas.cli.deployment.wanted import Wanted
     from microfaas.cli.source import Source
     from microfaas.templates.stack import Stack
 
@@ -115,7 +114,7 @@ def _deploy(
 ) -> list[tuple[str, str]]:
     """The aliases under which a canary has begun."""
     from microfaas import reloading
-    from microfaas.cli.deployment import resources, topics, wanted
+    from microfaas.cli.deployment import events, resources, topics, wanted
     from microfaas.cli.deployment.functions import Functions
 
     config, address = source.config, source.config.address
@@ -128,38 +127,46 @@ def _deploy(
     functions = Functions(changes, reloading.not_code(config))
     for each in all_wanted:
         functions.deploy(each)
-    # What fires a function may do so at once.
+    # Whatever calls a function may do so at once, by any name that it has.
+    names = {each.name: _names(source, each.name, alias) for each in all_wanted}
+    tried = {} if canary is None or alias is None else {alias: canary}
+    begun = [
+        (each.name, name)
+        for each in all_wanted
+        for name in _point(changes, each.name, names[each.name], tried)
+    ]
+    for each in all_wanted:
+        for name in ("", *names[each.name]):
+            events.see_through(changes, each, name)
+        if source.stack is not None:
+            _surround(source.stack, each.name, changes)
     for each in all_wanted:
         functions.fire(each)
     if not chosen:
         topics.subscriptions(changes, config.subscriptions, address)
-    return [
-        (each.name, name)
-        for each in all_wanted
-        for name in _name(source, each, alias, canary, changes)
-    ]
+    return begun
 
 
-def _name(
-    source: Source, wanted: Wanted, alias: str | None, canary: Canary | None, changes: Changes
+def _names(source: Source, function: str, alias: str | None) -> list[str]:
+    """A function's aliases: those of the template, and the one that is told."""
+    of_stack = source.stack.aliases if source.stack is not None else []
+    names = [each.name for each in of_stack if each.function == function]
+    return [*dict.fromkeys([*names, *([alias] if alias else [])])]
+
+
+def _point(
+    changes: Changes, function: str, names: Sequence[str], tried: Mapping[str, Canary]
 ) -> list[str]:
-    """Aliases, those of the template and the one that is told, and what stands beside them; gives
-    those under which a canary has begun."""
-    from microfaas.cli.deployment import aliases, events
+    """Have aliases mean what is deployed now; gives those under which a canary has begun."""
+    from microfaas.cli.deployment import aliases
 
-    stack, function = source.stack, wanted.name
-    names = [each.name for each in stack.aliases if each.function == function] if stack else []
-    names = [*dict.fromkeys([*names, *([alias] if alias else [])])]
     version = aliases.publish(changes, function) if names else ""
     begun = []
     for name in names:
-        if canary is None or name != alias:
+        if name not in tried:
             aliases.point(changes, function, name, version)
-        elif begin(changes, function, name, version, canary):
+        elif begin(changes, function, name, version, tried[name]):
             begun.append(name)
-        events.see_through(changes, wanted, name)
-    if stack is not None:
-        _surround(stack, function, changes)
     return begun
 
 

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from microfaas import strict
+from microfaas.config import qualifiers
 from microfaas.config.reach import absolute
 from microfaas.config.tables import FunctionTable
 from microfaas.errors import Problem
 from microfaas.model import MIB, Destination, EventSettings, Function
 
 _NAMED = ("function", "queue", "topic")
-_KNOWN = "function:NAME, queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
+_KNOWN = (
+    "function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
+)
 
 
 def event_settings(
@@ -40,9 +43,10 @@ def check_destinations(functions: Sequence[Function], problems: list[Problem]) -
     for function in functions:
         for key in ("on_success", "on_failure"):
             to: Destination | None = getattr(function.events, key)
-            if to is not None and to.kind == "function" and to.name not in names:
+            name = to.name.partition(":")[0] if to is not None else ""
+            if to is not None and to.kind == "function" and name not in names:
                 where = strict.join(strict.join("functions", function.name), key)
-                problems.append(Problem(where, f"there is no function {to.name}"))
+                problems.append(Problem(where, f"there is no function {name}"))
 
 
 def _destination(
@@ -67,6 +71,9 @@ def destination(text: str, root: str) -> Destination | None:
             return None
     if kind == "directory" and name:
         return Destination("directory", absolute(root, os.path.expanduser(name)))
+    function, colon, qualifier = name.partition(":")
+    if kind == "function" and (not function or (colon and qualifiers.refused(qualifier))):
+        return None
     for known in _NAMED:
         if kind == known and name:
             return Destination(known, name)  # type: ignore[arg-type]

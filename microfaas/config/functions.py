@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import msgspec
+from msgspec import Meta
 
 from microfaas import strict
+from microfaas.config import qualifiers
 from microfaas.config.events import event_settings
 from microfaas.config.reach import (
     absolute,
@@ -25,6 +27,8 @@ from microfaas.errors import Problem
 from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits, LogSettings
 
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+
+_SHARED_KEYS = ("qualifier",)
 
 TriggerKinds = Mapping[str, type[msgspec.Struct]]
 
@@ -43,6 +47,28 @@ class Trigger(msgspec.Struct, frozen=True):
     qualifier: str = ""
     consumer: str = ""
     source: str = ""
+
+    @property
+    def called(self) -> str:
+        """What it calls, as `NAME` or `NAME:QUALIFIER`."""
+        return f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+
+
+class TriggerTable(msgspec.Struct, kw_only=True):
+    """The keys that triggers of every kind have."""
+
+    qualifier: Annotated[
+        str | None,
+        Meta(
+            description="the alias, or the version's number, that it calls; default the function "
+            "as it is deployed"
+        ),
+    ] = None
+
+    def check(self, where: str, problems: list[Problem]) -> None:
+        """Whether it can be an alias or a version; there may be one later."""
+        if self.qualifier is not None and (what := qualifiers.refused(self.qualifier)):
+            problems.append(Problem(f"{where}.qualifier", what))
 
 
 @runtime_checkable
@@ -156,9 +182,13 @@ def make_triggers(
             what = f"{given} must be one of: {', '.join(sorted(kinds))}"
             problems.append(Problem(f"{where}.type", what))
             continue
+        before = len(problems)
+        shared = {key: table.pop(key) for key in _SHARED_KEYS if key in table}
+        every = strict.salvage(shared, TriggerTable, where, problems) or TriggerTable()
+        every.check(where, problems)
         settings = strict.convert(table, kinds[kind], where, problems)
         if isinstance(settings, Checked):
             settings.check(where, problems)
-        if settings is not None:
-            made.append(Trigger(name, kind, settings))
+        if settings is not None and len(problems) == before:
+            made.append(Trigger(name, kind, settings, every.qualifier or ""))
     return made

@@ -86,8 +86,8 @@ class StreamSettings(msgspec.Struct, kw_only=True):
             problems.append(Problem(f"{where}.starting_at", what))
         if self.on_failure is not None and destination(self.on_failure, "/") is None:
             what = (
-                "must be function:NAME, queue:NAME, topic:NAME, an http: or https: URL, or "
-                f"directory:PATH, not {strict.shown(self.on_failure)}"
+                "must be function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: "
+                f"URL, or directory:PATH, not {strict.shown(self.on_failure)}"
             )
             problems.append(Problem(f"{where}.on_failure", what))
         if self.tumbling_window_s and self.parallelization > 1:

@@ -216,8 +216,9 @@ class FunctionTable(msgspec.Struct, kw_only=True):
     on_success: Annotated[
         str | None,
         Meta(
-            description="where the record of an event that succeeded is sent: `function:NAME`, "
-            "`queue:NAME`, `topic:NAME`, an `http:` or `https:` URL, or `directory:PATH`"
+            description="where the record of an event that succeeded is sent: "
+            "`function:NAME[:QUALIFIER]`, `queue:NAME`, `topic:NAME`, an `http:` or `https:` URL, "
+            "or `directory:PATH`"
         ),
     ] = None
     on_failure: Annotated[

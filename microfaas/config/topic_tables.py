@@ -11,7 +11,13 @@ from msgspec import Meta
 class SubscriptionTable(msgspec.Struct, kw_only=True):
     """One of `[[topics.NAME.subscriptions]]`: exactly one of function, queue, url and email."""
 
-    function: Annotated[str | None, Meta(description="a function that each message starts")] = None
+    function: Annotated[
+        str | None,
+        Meta(
+            description="a function that each message starts, `NAME`, or `NAME:QUALIFIER` for an "
+            "alias or version"
+        ),
+    ] = None
     queue: Annotated[str | None, Meta(description="a queue that gets each message")] = None
     url: Annotated[str | None, Meta(description="an HTTP or HTTPS endpoint")] = None
     email: Annotated[str | None, Meta(description="an address; needs `[smtp]`")] = None

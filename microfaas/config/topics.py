@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from microfaas import patterns, strict
+from microfaas.config import qualifiers
 from microfaas.config.events import destination
 from microfaas.config.reach import absolute
 from microfaas.config.topic_tables import SmtpTable, SubscriptionTable, TopicTable
@@ -70,6 +71,9 @@ def _subscription(
         problems.append(Problem(where, "needs exactly one of function, queue, url and email"))
         return None
     [(key, endpoint)] = given.items()
+    qualifier = endpoint.partition(":")[2] if key == "function" else ""
+    if qualifier and (what := qualifiers.refused(qualifier)):
+        problems.append(Problem(f"{where}.function", f"behind the colon {what}"))
     protocol = {"function": "lambda", "queue": "sqs", "email": "email"}.get(key)
     if key == "url":
         protocol = endpoint.partition(":")[0]

@@ -25,6 +25,11 @@ class Served(NamedTuple):
     cors: Mapping[str, Any] | None = None
     mock: Answer | None = None
 
+    @property
+    def called(self) -> str:
+        """What it calls, as `NAME` or `NAME:QUALIFIER`."""
+        return f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+
 
 class Match(NamedTuple):
     """What a request means, and the variables in its path."""

@@ -21,7 +21,7 @@ from microfaas.dispatch.retry import Condition
 from microfaas.dispatch.slots import Slots
 from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
 from microfaas.invoke import Invoker
-from microfaas.model import Address, EventSettings, Invocation, Outcome
+from microfaas.model import LATEST, Address, EventSettings, Invocation, Outcome
 from microfaas.store import events
 from microfaas.store.events import PREFIX, EventAttributes
 from microfaas.store.messages import Batch, Depth, Message, MessageStore
@@ -29,6 +29,8 @@ from microfaas.store.messages import Batch, Depth, Message, MessageStore
 # Behind a run its end is recorded, while the next one runs already.
 RECORDING_MAX = 32
 RECORD_AGAIN_S = 1.0
+# Of so many aliases or versions of one function it is told that they are not there.
+MISSING_TOLD_MAX = 100
 
 _log = logging.getLogger("microfaas.dispatch")
 
@@ -51,6 +53,17 @@ class _Lane:
         self.function = function
         self.settings = served.settings
         self.slots = Slots(served.concurrency)
+        self._missing: set[str] = set()
+
+    def found(self, qualifier: str) -> None:
+        """What is to be run is there."""
+        self._missing.discard(qualifier)
+
+    def missing(self, error: FunctionNotFound) -> None:
+        """It is not: one line per outage."""
+        if error.qualifier not in self._missing and len(self._missing) < MISSING_TOLD_MAX:
+            self._missing.add(error.qualifier)
+            _log.warning("%s: events must wait: %s", self.function, error)
 
 
 class Events:
@@ -237,10 +250,14 @@ class Events:
             self._running[message.id] = message
             try:
                 version = self._invoker.check(lane.function, attributes.qualifier)
+                lane.found(attributes.qualifier or LATEST)
                 if not version.function.limits.concurrency_max:
                     return None, "ZeroReservedConcurrency"
                 return await self._invoker.invoke(invocation, version=version), None
-            except (TooManyRequests, MachineError, FunctionNotFound):
+            except FunctionNotFound as error:
+                lane.missing(error)
+                return None, None
+            except (TooManyRequests, MachineError):
                 return None, None
             finally:
                 del self._running[message.id]

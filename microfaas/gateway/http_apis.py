@@ -11,6 +11,7 @@ API Gateway").
 
 from __future__ import annotations
 
+import logging
 import re
 from types import MappingProxyType
 
@@ -32,6 +33,7 @@ from microfaas.payloads.http_request import HttpRequest, Occasion
 from microfaas.payloads.http_v2 import Api
 from microfaas.store.keys import Key
 
+_log = logging.getLogger("microfaas.gateway")
 _HOST = re.compile(r"([a-z0-9-]+)\.execute-api\.[a-z0-9-]+\..+", re.IGNORECASE)
 _JSON = (("Content-Type", "application/json"),)
 _NOT_FOUND = Reply(404, JSON, b'{"message":"Not Found"}')
@@ -64,6 +66,8 @@ class HttpApis:
         self._entrance = entrance
         self._answers = answers
         self._address = address
+        # What routes call and is not there; it is told once.
+        self._missing: set[str] = set()
 
     async def serve(self, request: web.Request, name: str = "") -> web.StreamResponse:
         """Answer a request to an API by its name; without one it is below the prefix."""
@@ -83,14 +87,23 @@ class HttpApis:
             failed=_FAILED,
         )
         try:
-            return await self._call(request, match, (name, behind), occasion, outbound)
-        except FunctionNotFound:
+            response = await self._call(request, match, (name, behind), occasion, outbound)
+            self._missing.discard(match.served.called)
+            return response
+        except FunctionNotFound as error:
+            self._tell_missing(match, error)
             return outbound.refuse(_NOT_FOUND)
         except ConnectionError:
             raise  # nobody is there any more
         except Exception as error:
             self._entrance.refused(error, request)
             return outbound.refuse(faults.fault(error, occasion.request_id, self._address))
+
+    def _tell_missing(self, match: Match, error: FunctionNotFound) -> None:
+        served = match.served
+        if served.called not in self._missing:
+            self._missing.add(served.called)
+            _log.warning("the route %s cannot be served: %s", served.route.key, error)
 
     def _permission(self, request: web.Request, path: str) -> Reply | None:
         """The answer to a preflight; None for what is none, or is a function's business."""

@@ -54,6 +54,11 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
         return name, qualifier
 
     @property
+    def local(self) -> str:
+        """The name of the function or queue, where it is one."""
+        return self.endpoint.partition(":")[0]
+
+    @property
     def queue(self) -> str:
         """Where what is on its way to it waits."""
         return PREFIX + self.id

@@ -25,7 +25,7 @@ _LAMBDA = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:([\w-]{1,64})
 _OTHER = re.compile(
     r"arn:aws[\w-]*:(?P<kind>sqs|sns|kinesis):[\w-]+:\d{12}:(?P<name>(?:stream/)?[\w.-]{1,256})"
 )
-_FUNCTION = re.compile(r"[\w-]{1,64}")
+_FUNCTION = re.compile(r"([\w-]{1,64})(?::([\w$-]{1,128}))?")
 
 Kind = Literal["function", "queue", "topic", "stream"]
 _KINDS: Mapping[str, Kind] = MappingProxyType({"sqs": "queue", "sns": "topic", "kinesis": "stream"})
@@ -77,7 +77,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def place(arn: str, group: str = "") -> Place | None:
-    """Where an ARN, or a function's bare name, leads; None when nothing of that kind is served."""
+    """Where an ARN, or a function's `NAME` or `NAME:QUALIFIER`, leads; None when nothing of that
+    kind is served."""
     if match := _LAMBDA.fullmatch(arn):
         return Place("function", match[1], match[2] or "")
     if match := _OTHER.fullmatch(arn):
@@ -85,7 +86,8 @@ def place(arn: str, group: str = "") -> Place | None:
         if is_stream != (match["kind"] == "kinesis"):
             return None
         return Place(_KINDS[match["kind"]], match["name"].removeprefix("stream/"), "", group)
-    return Place("function", arn) if _FUNCTION.fullmatch(arn) else None
+    match = _FUNCTION.fullmatch(arn)
+    return Place("function", match[1], match[2] or "") if match else None
 
 
 class Targets:

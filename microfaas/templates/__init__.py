@@ -77,7 +77,7 @@ def load(source: str, given: Mapping[str, str], address: Address, *, aliases: bo
     support.check(read, translated, problems)
     stack = Stack(root=os.path.dirname(os.path.abspath(source)))
     resources = _resources(read, translated, address, problems, aliases=aliases)
-    scene = Scene(read, stack, address, problems)
+    scene = Scene(read, stack, address, problems, aliases=aliases)
     for kind, mapper in _MAPPERS.items():
         for resource in resources.get(kind, ()):
             mapper(scene, resource)

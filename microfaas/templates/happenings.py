@@ -12,6 +12,7 @@ from microfaas.templates.mapping import (
     as_table,
     number,
     service_of,
+    without_none,
 )
 from microfaas.templates.references import function_of
 from microfaas.templates.stack import bucket_path
@@ -80,7 +81,8 @@ def bucket(scene: Scene, resource: Resource) -> None:
         if kind is None:
             scene.fault(resource, f"{event} does not happen to files; they are created and removed")
         elif function is not None:
-            _watch(function, resource.name, kind, dict(_key_rules(row)))
+            rules = {**dict(_key_rules(row)), "qualifier": scene.qualifier(found, "Function")}
+            _watch(function, resource.name, kind, without_none(rules))
             name, _ = function_of(str(row["Function"]))
             shown = {f"BUCKET_{resource.id.upper()}": {"path": bucket_path(resource.name)}}
             scene.stack.mounts.setdefault(name, {}).update(shown)

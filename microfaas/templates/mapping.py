@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from microfaas.config import qualifiers
 from microfaas.errors import Problem
 from microfaas.model import Address
 from microfaas.templates.document import Document
@@ -28,12 +29,20 @@ class Scene:
     """A template on its way to a stack."""
 
     def __init__(
-        self, document: Document, stack: Stack, address: Address, problems: list[Problem]
+        self,
+        document: Document,
+        stack: Stack,
+        address: Address,
+        problems: list[Problem],
+        *,
+        aliases: bool,
     ) -> None:
+        """With `aliases` there are some where the template goes."""
         self.document = document
         self.stack = stack
         self.address = address
         self.problems = problems
+        self._aliases = aliases
 
     def fault(self, resource: Resource, what: str) -> None:
         """Something of a resource that cannot be had here."""
@@ -57,7 +66,17 @@ class Scene:
     def trigger(self, resource: Resource, key: str, table: Mapping[str, Any]) -> None:
         """Have the function that a property names be fired; None in the table means the default."""
         if (function := self.function(resource, key)) is not None:
-            add_trigger(function, table)
+            add_trigger(function, {**table, "qualifier": self.qualifier(resource, key)})
+
+    def qualifier(self, resource: Resource, key: str) -> str | None:
+        """The alias or version behind the function that a property names; None for the function
+        itself, which is what stands for its aliases where there are none."""
+        text = function_of(str(resource.properties.get(key, "")))[1]
+        if not text or not self._aliases:
+            return None
+        if what := qualifiers.refused(text):
+            self.fault(resource, f"{key}: what is behind the function's name {what}")
+        return text
 
     def destination(self, resource: Resource, arn: str) -> str | None:
         """`queue:NAME` and the like for an ARN."""
@@ -66,7 +85,10 @@ class Scene:
             what = f"{arn} is no queue, topic or function, which is what can be sent to here"
             self.fault(resource, what)
             return None
-        return f"{kind}:{function_of(arn)[0] if kind == 'function' else last_name(arn)}"
+        if kind != "function":
+            return f"{kind}:{last_name(arn)}"
+        name, qualifier = function_of(arn)
+        return f"function:{name}:{qualifier}" if qualifier and self._aliases else f"function:{name}"
 
     def is_elsewhere(self, arn: str) -> bool:
         """Whether an ARN is of another region or account than what is here."""

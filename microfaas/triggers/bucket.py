@@ -104,6 +104,7 @@ def open_bucket(trigger: Trigger, around: Surroundings) -> Bucket:
         # By the path as written, so that the whole project may move with its ledger.
         name=f"{trigger.function}:{os.path.normpath(settings.path)}",
         function=trigger.function,
+        qualifier=trigger.qualifier,
         settings=settings,
         origin=origin,
         ledger=around.ledger,
@@ -120,6 +121,7 @@ class Bucket:
         path: str,
         name: str,
         function: str,
+        qualifier: str,
         settings: BucketSettings,
         origin: Origin,
         ledger: Ledger,
@@ -128,7 +130,8 @@ class Bucket:
         self.path = path
         self.root = os.path.realpath(path)
         self.name = name
-        self.function = function
+        self._function = function
+        self._qualifier = qualifier
         self.agenda = Agenda()
         self._settings = settings
         self._origin = origin
@@ -202,7 +205,10 @@ class Bucket:
         """Put its event into the function's queue, and its state into the ledger, in one."""
         batch = Batch()
         if delivery.event is not None:
-            batch.put(events.draft(self.function, delivery.event, source=delivery.source))
+            draft = events.draft(
+                self._function, delivery.event, qualifier=self._qualifier, source=delivery.source
+            )
+            batch.put(draft)
         if delivery.stamp is None:
             batch.also(*self._ledger.forgotten(self.name, [delivery.key]))
         else:

@@ -23,7 +23,7 @@ def rules(triggers: Iterable[Trigger]) -> list[Rule]:
         settings = trigger.settings
         if isinstance(settings, EventSettings):
             name = settings.name or trigger.function
-            target = Target(id=trigger.function, arn=trigger.function)
+            target = Target(id=trigger.function, arn=trigger.called)
             pattern = json.dumps(settings.whole)
             made.append(Rule(name=name, pattern=pattern, targets=(target,), declared=True))
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -54,11 +55,12 @@ class Surroundings:
     report: Callable[[bool], None] = _nobody
 
     def limits(self, trigger: Trigger) -> Limits:
-        """What a function's calls may take; where there is no such function, what is usual."""
-        try:
-            return self.invoker.check(trigger.function, trigger.qualifier).function.limits
-        except FunctionNotFound:
-            return Limits()
+        """What a function's calls may take: where there is no such alias or version, what the
+        function's own may; where there is no such function, what is usual."""
+        for qualifier in dict.fromkeys((trigger.qualifier, "")):
+            with contextlib.suppress(FunctionNotFound):
+                return self.invoker.check(trigger.function, qualifier).function.limits
+        return Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,12 +46,13 @@ def plan_of(trigger: Trigger, settings: ScheduleSettings, address: Address) -> P
             event = eventbridge.encode(eventbridge.of_rule(address, arn, tick))
         else:
             event = eventbridge.filled(given, arn, tick).encode()
-        batch.put(events.draft(trigger.function, event, source=f"schedule:{name}"))
+        source = f"schedule:{name}"
+        batch.put(events.draft(trigger.function, event, qualifier=trigger.qualifier, source=source))
 
     return Plan(
         key=_key(trigger, settings),
         name=name,
-        target=f"function:{trigger.function}",
+        target=f"function:{trigger.called}",
         expression=settings.expression,
         timezone=settings.timezone,
         schedule=parse(settings.expression),

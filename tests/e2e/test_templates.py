@@ -146,6 +146,8 @@ def test_a_template_is_deployed(gateway: Project) -> None:
     queue = f"{gateway.url}/123456789012/Jobs"
     assert gateway.invoke("Work") == {"said": "hello, world", "queue": queue}
     assert gateway.invoke("Work:live")["said"] == "hello, world"
+    fired = get(f"{gateway.url}/_microfaas/v1/functions/Work/triggers")["triggers"]
+    assert [row["qualifier"] for row in fired] == ["live"] * 4
     assert get(f"{gateway.url}/http/ask/Ada")["said"] == "hello, Ada"
     lambdas = gateway.lambda_client()
     url = lambdas.get_function_url_config(FunctionName="Work", Qualifier="live")["FunctionUrl"]

@@ -17,7 +17,10 @@ from microfaas.triggers.topic import TopicSettings
 
 KINDS = {"topic": TopicSettings}
 NAMED = "needs exactly one of function, queue, url and email"
-KNOWN = "must be function:NAME, queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
+KNOWN = (
+    "must be function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: URL, or "
+    "directory:PATH"
+)
 
 
 def load(folder: Path, text: str) -> Config:

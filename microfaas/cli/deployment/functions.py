@@ -9,7 +9,6 @@ from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
-from microfaas.cli.deployment import events
 from microfaas.cli.deployment.changes import FUNCTIONS, Change, Changes, differing, path_of
 from microfaas.cli.deployment.packing import Package, pack
 from microfaas.cli.deployment.wanted import Wanted
@@ -48,7 +47,6 @@ class Functions:
         else:
             self._update(wanted.name, package, settings, there)
         self._reserve(wanted)
-        events.see_through(self._changes, wanted)
 
     def fire(self, wanted: Wanted) -> None:
         """What fires it. Raises ClientError."""

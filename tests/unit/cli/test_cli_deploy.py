@@ -200,8 +200,29 @@ def test_the_gateway_may_be_named_both_ways(
 def test_a_dry_run_changes_nothing(gateway: Gateway, deploy: Callable[..., Result]) -> None:
     done = deploy("--dry-run", "--alias", "live", "--json")
     rows = json.loads(done.stdout)["changes"]
-    assert [row["kind"] for row in rows] == ["queue", "function", "triggers", "alias"]
+    assert [row["kind"] for row in rows] == ["queue", "function", "alias", "triggers"]
     assert gateway.changes() == []
+
+
+def test_an_alias_is_there_before_what_calls_it(
+    gateway: Gateway, deploy: Callable[..., Result]
+) -> None:
+    Path("microfaas.toml").write_text(f'{PROJECT}qualifier = "live"\n')
+    gateway.answers = {"POST /2015-03-31/functions/work/versions": {"Version": "1"}}
+    deploy("--alias", "live")
+    *_, alias, triggers = gateway.changes()
+    assert alias[1] == "/2015-03-31/functions/work/aliases"
+    table = {"type": "queue", "queue": "jobs", "qualifier": "live"}
+    assert triggers == ("PUT", "triggers of work", [table])
+
+
+def test_another_qualifier_is_deployed(gateway: Gateway, deploy: Callable[..., Result]) -> None:
+    deploy()
+    there(gateway)
+    Path("microfaas.toml").write_text(f'{PROJECT}qualifier = "live"\n')
+    deploy()
+    [triggers] = gateway.changes()
+    assert triggers[2] == [{"type": "queue", "queue": "jobs", "qualifier": "live"}]
 
 
 def test_an_alias_follows_what_is_published(

@@ -15,8 +15,16 @@ from microfaas.dispatch import events as dispatching
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
 from microfaas.dispatch.slots import Slots
-from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
-from microfaas.model import Address, Destination, EventSettings, Invocation, Outcome, Status
+from microfaas.errors import FunctionNotFound, MachineError, MicrofaasError, TooManyRequests
+from microfaas.model import (
+    Address,
+    Destination,
+    EventSettings,
+    Invocation,
+    Outcome,
+    Status,
+    Version,
+)
 from microfaas.store import events
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
@@ -207,6 +215,30 @@ async def test_refusals_do_not_count_as_attempts(
         result = await world.result(await events_.accept(call()))
     assert (result.status, result.attempts, len(result.tries)) == ("ok", 2, 1)
     assert len(world.seen) == 8
+
+
+async def test_what_is_not_there_is_waited_for_and_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    there: set[str] = set()
+    asked: list[str] = []
+    check = world.invoker.check
+
+    def only_there(name: str, qualifier: str) -> Version:
+        asked.append(qualifier)
+        if qualifier and qualifier not in there:
+            raise FunctionNotFound(name, qualifier)
+        return check(name, "")
+
+    monkeypatch.setattr(world.invoker, "check", only_there)
+    async with world.running() as events_:
+        request_id = await events_.accept(call(qualifier="live"))
+        await until(lambda: len(asked) >= 2)
+        assert (await world.result(await events_.accept(call()))).status == "ok"
+        there.add("live")
+        result = await world.result(request_id)
+    assert (result.status, result.attempts, result.tries) == ("ok", 1, [])
+    assert caplog.text.count("f: events must wait: cannot find function f:live") == 1
 
 
 async def test_what_is_too_old_is_not_run_any_more(

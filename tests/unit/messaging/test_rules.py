@@ -78,6 +78,8 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
         (f"{LAMBDA}f:live", Place("function", "f", "live")),
         (f"{LAMBDA}f:$LATEST", Place("function", "f", "$LATEST")),
         ("f-1_x", Place("function", "f-1_x")),
+        ("f-1_x:live", Place("function", "f-1_x", "live")),
+        ("f:li:ve", None),
         (f"{QUEUE}q.fifo", Place("queue", "q.fifo", "", "g")),
         ("arn:aws:sns:eu-west-1:123456789012:t", Place("topic", "t", "", "g")),
         ("arn:aws:kinesis:us-east-1:123456789012:stream/s", Place("stream", "s", "", "g")),

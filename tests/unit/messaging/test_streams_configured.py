@@ -53,7 +53,7 @@ def test_a_time_without_an_offset_is_in_utc(tmp_path: Path) -> None:
         ("record_age_s_max = 30", "record_age_s_max: must be -1, or 60 or more"),
         ('starting_position = "AT_TIMESTAMP"', 'goes with starting_position = "AT_TIMESTAMP"'),
         ("starting_at = 2026-01-01T00:00:00Z", 'goes with starting_position = "AT_TIMESTAMP"'),
-        ('on_failure = "nowhere"', "on_failure: must be function:NAME, queue:NAME"),
+        ('on_failure = "nowhere"', "on_failure: must be function:NAME[:QUALIFIER], queue:NAME"),
         ("parallelization = 2\ntumbling_window_s = 60", "must be 1 with tumbling_window_s"),
         ("filters = [{ data = 1 }]", "triggers[0].filters: Invalid filter pattern"),
         ("[streams.clicks2]\nshards = 65", "streams.clicks2.shards"),

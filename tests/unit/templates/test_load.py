@@ -10,6 +10,7 @@ from template_world import Load, sam
 
 from microfaas.errors import ConfigError
 from microfaas.templates.stack import Alias, FunctionUrl
+from microfaas.triggers import table
 
 FUNCTION = """\
 Type: AWS::Serverless::Function
@@ -403,6 +404,57 @@ def test_aliases_and_urls_where_they_exist(load: Load) -> None:
     [public, *_] = stack.permissions
     assert (public.function, public.qualifier) == ("Orders", "live")
     assert public.settings["FunctionUrlAuthType"] == "NONE"
+
+
+FIRED = """\
+Queue: {Type: AWS::SQS::Queue}
+Stream: {Type: AWS::Kinesis::Stream, Properties: {ShardCount: 2}}
+Topic: {Type: AWS::SNS::Topic}
+Photos: {Type: AWS::S3::Bucket}
+""" + function(
+    more="""\
+AutoPublishAlias: live
+EventInvokeConfig:
+  DestinationConfig: {OnFailure: {Type: Lambda, Destination: !Ref Orders.Alias}}
+Events:
+  A: {Type: Api, Properties: {Path: /a, Method: get}}
+  B: {Type: HttpApi, Properties: {Path: /b, Method: get}}
+  C: {Type: S3, Properties: {Bucket: !Ref Photos, Events: "s3:ObjectCreated:*"}}
+  D: {Type: Schedule, Properties: {Schedule: rate(1 day)}}
+  E: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day)}}
+  F: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn}}
+  G: {Type: SNS, Properties: {Topic: !Ref Topic}}
+  H: {Type: Kinesis, Properties: {Stream: !GetAtt Stream.Arn, StartingPosition: LATEST}}
+  I: {Type: EventBridgeRule, Properties: {Pattern: {source: [shop]}}}
+"""
+)
+
+
+@pytest.mark.parametrize(("aliases", "called"), [(True, {"live"}), (False, {None})])
+def test_events_call_the_alias_where_it_exists(
+    load: Load, aliases: bool, called: set[str | None]
+) -> None:
+    function = load(sam(FIRED), aliases=aliases).functions["Orders"]
+    assert {row["type"] for row in function["triggers"]} == set(table.KINDS)
+    assert len(function["triggers"]) == 9
+    assert {row.get("qualifier") for row in function["triggers"]} == called
+    assert function["on_failure"] == ("function:Orders:live" if aliases else "function:Orders")
+
+
+def test_what_is_no_alias_is_told_with_its_line(load: Load) -> None:
+    uri = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/"
+    uri += "arn:aws:lambda:eu-central-1:111122223333:function:Orders:${stageVariables.alias}/x"
+    text = sam(
+        function()
+        + "Api:\n  Type: AWS::ApiGatewayV2::Api\n  Properties: {Body: {paths: {/a: {get: "
+        + f"{{x-amazon-apigateway-integration: {{uri: '{uri}'}}}}}}}}}}}}\n"
+    )
+    route = {"type": "http", "route": "GET /a", "payload": "2.0", "public": True}
+    assert load(text).functions["Orders"]["triggers"] == [route]
+    with pytest.raises(ConfigError) as caught:
+        load(text, aliases=True)
+    told = "Api: uri: what is behind the function's name must be an alias or a version's number"
+    assert f"template.yaml:9: {told}" in str(caught.value)
 
 
 def test_aliases_stand_for_their_functions_where_they_do_not(load: Load) -> None:

@@ -49,6 +49,18 @@ async def test_what_arrived_while_down_is_delivered_once(world: World) -> None:
     assert Counter(world.keys)["early"] == 1
 
 
+async def test_another_qualifier_delivers_nothing_again(world: World) -> None:
+    (world.inbox / "early").write_text("x")
+    async with world.running():
+        await world.quiesce()
+    before = len(world.records)
+    async with world.running(qualifier="live"):
+        await world.quiesce()
+    assert Counter(world.keys)["early"] == 1
+    assert set(world.qualifiers[:before]) == {""}
+    assert set(world.qualifiers[before:]) == {"live"}
+
+
 async def test_a_file_still_open_is_not_delivered(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

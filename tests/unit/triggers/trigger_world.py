@@ -48,6 +48,7 @@ class World:
     store: MessageStore
     records: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    qualifiers: list[str] = field(default_factory=list)
 
     @property
     def inbox(self) -> Path:
@@ -71,7 +72,9 @@ class World:
         for message in ready:
             assert self.store.find(message.uuid) == message
             self.records += json.loads(message.body)["Records"]
-            self.sources.append(events.decode_attributes(message.attributes).source)
+            attributes = events.decode_attributes(message.attributes)
+            self.sources.append(attributes.source)
+            self.qualifiers.append(attributes.qualifier)
 
     async def clear(self) -> None:
         """Empty the queue, as if the function had run."""
@@ -79,7 +82,9 @@ class World:
         await self.store.commit(batch)
 
     @contextlib.asynccontextmanager
-    async def running(self, **settings: Any) -> AsyncIterator[asyncio.Task[None]]:
+    async def running(
+        self, qualifier: str = "", **settings: Any
+    ) -> AsyncIterator[asyncio.Task[None]]:
         """The trigger at work; leaving stops it as the server would."""
         stopping = asyncio.Event()
         self.store.listen(QUEUE, self._told)
@@ -92,7 +97,8 @@ class World:
             "stopping": stopping,
         }
         around = surroundings(**given)
-        trigger = Trigger("f", "bucket", BucketSettings(**{"path": "inbox", **settings}))
+        made = BucketSettings(**{"path": "inbox", **settings})
+        trigger = Trigger("f", "bucket", made, qualifier)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(table.run(trigger, around))
             try:
