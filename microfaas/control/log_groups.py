@@ -255,14 +255,16 @@ class LogGroups:
         only = next(iter(named)) if len(named) == 1 else None
         start, end = _row_at(within.start), _row_at(within.end)
         rows, more = self._events.page(name, only, start, end, backward=backward)
-        found: list[Event | Stop] = []
-        for row in rows:
-            place = row.at_ms * PLACES_PER_MS + row.id
-            if (chosen is None or chosen(row.stream)) and accepts(row.message):
-                found.append(Event(place, row.at_ms, row.stream, row.message, row.came_ms))
-        if more:
-            found.append(Stop(place - 1 if backward else place + 1))
-        return iter(found)
+
+        def found() -> Iterator[Event | Stop]:  # in a thread: patterns may take their time
+            for row in rows:
+                place = row.at_ms * PLACES_PER_MS + row.id
+                if (chosen is None or chosen(row.stream)) and accepts(row.message):
+                    yield Event(place, row.at_ms, row.stream, row.message, row.came_ms)
+            if more:
+                yield Stop(place - 1 if backward else place + 1)
+
+        return found()
 
     def _printing(self, name: str) -> Sequence[str]:
         return self._functions.groups().get(name, ())

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from microfaas.patterns.faults import InvalidPattern
+from microfaas.patterns.log_regex import Regexes
 
 DEPTH_MAX = 50
 # What a name stands for in a line: none, one, or of an array several values.
@@ -25,6 +26,7 @@ _TOKEN = re.compile(
       | (?P<operator>!=|<=|>=|=|<|>)
       | (?P<selector>\$(?:\.?\['[^']*'\]|\[(?:[0-9]+|\*)\]|\.[\w*-]+)+)
       | "(?P<quoted>(?:[^"\\]|\\.)*)"
+      | %(?P<regex>(?:[^%\\\s]|\\.)*)%
       | (?P<word>[^\s()&|<>=!"]+)
     )""",
     re.VERBOSE,
@@ -40,10 +42,12 @@ class _Token(NamedTuple):
     text: str
 
 
-def compile_condition(text: str, find: Callable[[str], Callable[[Any], Found]]) -> Condition:
+def compile_condition(
+    text: str, find: Callable[[str], Callable[[Any], Found]], regexes: Regexes
+) -> Condition:
     """What a condition says of a line. `find` gives what looks a name up in a line, or raises
     InvalidPattern. Raises InvalidPattern."""
-    parser = _Parser(_tokens(text), find)
+    parser = _Parser(_tokens(text), find, regexes)
     condition = parser.either(0)
     if parser.token.kind != "end":
         raise InvalidPattern(f"'{parser.token.text}' is not expected here", text)
@@ -91,10 +95,16 @@ def _tokens(text: str) -> list[_Token]:
 class _Parser:
     """By descent: `||` binds least, then `&&`."""
 
-    def __init__(self, tokens: list[_Token], find: Callable[[str], Callable[[Any], Found]]) -> None:
+    def __init__(
+        self,
+        tokens: list[_Token],
+        find: Callable[[str], Callable[[Any], Found]],
+        regexes: Regexes,
+    ) -> None:
         self._tokens = tokens
         self._at = 0
         self._find = find
+        self._regexes = regexes
 
     @property
     def token(self) -> _Token:
@@ -131,6 +141,8 @@ class _Parser:
     def _comparison(self, find: Callable[[Any], Found]) -> Condition:
         sign = self._next().text
         literal = self._next()
+        if literal.kind == "regex" and sign in ("=", "!="):
+            return _equal(find, self._regexes.compile(literal.text), None, wanted=sign == "=")
         if literal.kind not in ("word", "quoted"):
             raise InvalidPattern(f"behind {sign} there must be a value, not '{literal.text}'")
         quoted = literal.kind == "quoted"

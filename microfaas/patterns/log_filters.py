@@ -4,6 +4,7 @@ ERROR "timed out" -retry        all of the terms, and none of those behind a -
 ?ERROR ?WARN                    any of them
 { $.level = "E*" && $.ms > 3 }  of a JSON object
 [ip, user, ..., status = 4*]    of fields between spaces; "…" and […] are one each
+%time[ds]*%                     a regular expression (`log_regex.py`); also as a term or a value
 """
 
 from __future__ import annotations
@@ -16,8 +17,16 @@ import msgspec
 
 from microfaas.patterns.faults import InvalidPattern
 from microfaas.patterns.log_conditions import Condition, Found, compile_condition, unescaped
+from microfaas.patterns.log_regex import Regexes
 
-_TERM = re.compile(r'\s*(?P<sign>[-?]?)(?:"(?P<phrase>(?:[^"\\]|\\.)*)"|(?P<word>\S+))(?=\s|$)')
+_TERM = re.compile(
+    r"""\s*(?P<sign>[-?]?)(?:
+        "(?P<phrase>(?:[^"\\]|\\.)*)"
+      | %(?P<regex>(?:[^%\\\s]|\\.)*)%
+      | (?P<word>\S+)
+    )(?=\s|$)""",
+    re.VERBOSE,
+)
 # Whatever else a term has, it must stand in quotes.
 _WORD = re.compile(r"[\w.#=@/;,:+~$-]+")
 _STEP = re.compile(r"\.?\['([^']*)'\]|\[([0-9]+|\*)\]|\.([\w*-]+)")
@@ -49,16 +58,14 @@ def _within(text: str, end: str) -> str:
 
 
 def _terms(text: str) -> Callable[[str], bool]:
-    found: dict[str, list[str]] = {"": [], "-": [], "?": []}
+    found: dict[str, list[Callable[[str], bool]]] = {"": [], "-": [], "?": []}
+    regexes = Regexes()
     at = 0
     while text[at:].strip():
         match = _TERM.match(text, at)
         if match is None:
             raise InvalidPattern(f"a quote is not closed in {text[at:].strip()}")
-        word = match["word"]
-        if word is not None and not _WORD.fullmatch(word):
-            raise InvalidPattern(f"Invalid character(s) in term '{word}'")
-        found[match["sign"]].append(unescaped(match["phrase"]) if word is None else word)
+        found[match["sign"]].append(_term(match, regexes))
         at = match.end()
     must, without, any_of = found[""], found["-"], found["?"]
     if must or without:  # beside others, CloudWatch ignores those behind a ?
@@ -66,16 +73,27 @@ def _terms(text: str) -> Callable[[str], bool]:
 
     def matches(message: str) -> bool:
         return (
-            all(term in message for term in must)
-            and not any(term in message for term in without)
-            and (not any_of or any(term in message for term in any_of))
+            all(term(message) for term in must)
+            and not any(term(message) for term in without)
+            and (not any_of or any(term(message) for term in any_of))
         )
 
     return matches
 
 
+def _term(match: re.Match[str], regexes: Regexes) -> Callable[[str], bool]:
+    """Whether a message has it."""
+    if (regex := match["regex"]) is not None:
+        return regexes.compile(regex)
+    word = match["word"]
+    if word is not None and not _WORD.fullmatch(word):
+        raise InvalidPattern(f"Invalid character(s) in term '{word}'")
+    term = unescaped(match["phrase"]) if word is None else word
+    return lambda message: term in message
+
+
 def _object(text: str) -> Callable[[str], bool]:
-    condition = compile_condition(text, _selector)
+    condition = compile_condition(text, _selector, Regexes())
 
     def matches(message: str) -> bool:
         if not message.lstrip().startswith("{"):
@@ -146,14 +164,14 @@ def _fields(text: str) -> Callable[[str], bool]:
 def _named(parts: list[str]) -> tuple[dict[str, int], list[Condition]]:
     """The places of fields, by their names, and what must hold of them."""
     places: dict[str, int] = {}
-    conditions = []
+    conditions, regexes = [], Regexes()
     for place, part in enumerate(parts):
         match = _FIELD_NAME.match(part.lstrip("( "))
         if match is None:
             raise InvalidPattern(f"a field must have a name, not '{part}'")
         places[match[0]] = place
         if match[0] != part:
-            conditions.append(compile_condition(part, _field_of(match[0])))
+            conditions.append(compile_condition(part, _field_of(match[0]), regexes))
     return places, conditions
 
 
@@ -167,12 +185,12 @@ def _field_of(own: str) -> Callable[[str], Callable[[Any], Found]]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """At commas, but for those in quotes."""
-    start, quoted = 0, False
+    """At commas, but for those in quotes and in regular expressions."""
+    start, quote = 0, ""
     for at, char in enumerate(text):
-        if char == '"' and text[at - 1 : at] != "\\":
-            quoted = not quoted
-        elif char == "," and not quoted:
+        if char in '"%' and text[at - 1 : at] != "\\" and quote in ("", char):
+            quote = "" if quote else char
+        elif char == "," and not quote:
             yield text[start:at]
             start = at + 1
     yield text[start:]

@@ -26,5 +26,7 @@ def seeds() -> dict[str, bytes]:
         "numbers": b"{ $.a >= 1.5 || $.b NOT EXISTS }\0" + b'{"a":' + b"9" * 400 + b"}",
         "fields": b'[ip, ..., status = 4* && status != "41*", bytes > 10]\0h [x y] "q r" 404 11',
         "deep": b"{" + b"(" * 200 + b"\0" + b"[" * 2000,
+        "regex": b"-%^a|[^b-d]{2,3}\\d+$% ?%x*y?%\0cab12",
+        "regexes": b"[a, b = %.{2,}\\x41% || b != %x{0,9}%]\0one twoA",
         "nothing": b"",
     }

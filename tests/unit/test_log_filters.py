@@ -183,3 +183,50 @@ def test_a_star_stands_for_anything(literal: str, text: str) -> None:
 
 def test_many_stars_take_no_longer() -> None:
     assert not matches('{ $.a = "' + "*a" * 400 + 'b" }', json.dumps({"a": "a" * 100_000}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("%ERROR%", [0, 1]),
+        ("%40[01]%", [0, 1]),
+        (r"%^\[WARN\]%", [2]),
+        ("%REQUEST$%", [0, 1]),
+        ("%BAD|WELL%", [0, 2]),
+        ("REQUEST -%40+%", []),
+        (r"?%\d{3}% ?WARN", [0, 1, 2]),
+        (r"%\x5bE%", [0, 1]),
+    ],
+)
+def test_regular_expressions_as_terms(pattern: str, found: list[int]) -> None:
+    assert [n for n, message in enumerate(ERRORS) if matches(pattern, message)] == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("{ $.eventType = %Trail% }", True),
+        ("{ $.eventType = %^Trail% }", False),
+        ("{ $.eventType != %^Trail% && $.count = %4[0-9]{2}% }", True),
+        ("{ $.arrayKey[*] = %^another% }", True),
+        (r"{ $.sourceIPAddress = %^(111)% }", None),
+        (r"{ $.ms = %^12\.% }", True),
+    ],
+)
+def test_regular_expressions_as_values(pattern: str, matched: bool | None) -> None:
+    if matched is None:
+        with pytest.raises(InvalidPattern, match="may not stand there"):
+            compile_log_filter(pattern)
+    else:
+        assert matches(pattern, json.dumps(EVENT)) is matched
+
+
+def test_regular_expressions_of_fields() -> None:
+    assert matches(r"[..., request = %^GET\s/.{1,20}HTTP%, status = %4\d\d%, bytes]", ACCESS)
+    assert not matches(r"[..., request, status = %5\d{2,2}%, bytes]", ACCESS)
+
+
+@pytest.mark.parametrize("pattern", ["%a% %b% %c%", "{$.a=%a% && $.a=%b% || $.a=%c%}"])
+def test_there_may_be_two(pattern: str) -> None:
+    with pytest.raises(InvalidPattern, match="there may be 2 regular expressions"):
+        compile_log_filter(pattern)
