@@ -151,6 +151,8 @@ def _trigger(trigger: Trigger) -> str:
         for field in msgspec.structs.fields(trigger.settings)
         if field.required or getattr(trigger.settings, field.name) != _default(field)
     ]
+    if trigger.qualifier:
+        chosen.append(f"qualifier={trigger.qualifier}")
     return " ".join([f"{trigger.kind}:", *chosen])
 
 

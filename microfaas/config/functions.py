@@ -79,6 +79,15 @@ class Checked(Protocol):
         """Tell what is wrong with them."""
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """Settings of a kind that remembers what it has dealt with."""
+
+    @property
+    def remembered_by(self) -> str:
+        """What that is known by; a function has one trigger of each."""
+
+
 def function_tables(raw: object, problems: list[Problem]) -> dict[str, FunctionTable]:
     """Each function by itself, so that a fault in one does not hide the others'."""
     if not isinstance(raw, Mapping):
@@ -173,6 +182,7 @@ def make_triggers(
     name: str, row: FunctionTable, kinds: TriggerKinds, problems: list[Problem]
 ) -> list[Trigger]:
     made = []
+    known: set[tuple[str, str]] = set()
     for number, raw in enumerate(row.triggers):
         where = f"{strict.join('functions', name)}.triggers[{number}]"
         table = dict(raw)
@@ -189,6 +199,12 @@ def make_triggers(
         settings = strict.convert(table, kinds[kind], where, problems)
         if isinstance(settings, Checked):
             settings.check(where, problems)
+        if isinstance(settings, Remembering):
+            same = kind, settings.remembered_by
+            if same in known:
+                what = f"is a second one of {same[1]}, of which each thing is told once; make "
+                problems.append(Problem(where, f"{what}it one trigger"))
+            known.add(same)
         if settings is not None and len(problems) == before:
             made.append(Trigger(name, kind, settings, every.qualifier or ""))
     return made

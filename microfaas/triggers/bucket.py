@@ -70,6 +70,10 @@ class BucketSettings(msgspec.Struct, kw_only=True):
     prefix: Annotated[str, Meta(description="only keys that begin so")] = ""
     suffix: Annotated[str, Meta(description="only keys that end so, such as `.jpg`")] = ""
 
+    @property
+    def remembered_by(self) -> str:
+        return f"{os.path.normpath(self.path)}/{self.prefix}*{self.suffix}"
+
 
 async def run(trigger: Trigger, around: Surroundings) -> None:
     """Follow the directory and deliver until cancelled or the server stops."""

@@ -77,6 +77,8 @@ class Feed(Generic[T]):
         self._filters = compile_filters(settings.filters, "body")
         self._refusals = 0
         self._complaint = ""
+        # Why the function was not called; messages are received all the same.
+        self._refusal = ""
 
     async def run(self) -> None:
         """Until the server stops; what was begun then ends."""
@@ -165,6 +167,7 @@ class Feed(Generic[T]):
             return []
         self._around.report(outcome.ok)
         self._refusals = 0
+        self._refusal = ""
         return self._dealt_with(batch, outcome, request_id)
 
     def _dealt_with(self, batch: Sequence[T], outcome: Outcome, request_id: str) -> list[T]:
@@ -190,7 +193,9 @@ class Feed(Generic[T]):
         """Put the messages back, and be the more patient the longer it lasts."""
         delay_s = min(BUSY_DELAY_S * 2.0 ** min(self._refusals, 16), BUSY_DELAY_S_MAX)
         self._refusals += 1
-        self._complain(str(error))
+        if str(error) != self._refusal:
+            self._refusal = str(error)
+            self._tell(self._refusal)
         try:
             await self._inbox.give_back(batch, delay_s)
         except (ServiceError, MachineError) as fault:
@@ -212,8 +217,11 @@ class Feed(Generic[T]):
         """One line per outage."""
         if why != self._complaint:
             self._complaint = why
-            queue = self._settings.queue
-            _log.error("%s: cannot take messages of the queue %s: %s", self._function, queue, why)
+            self._tell(why)
+
+    def _tell(self, why: str) -> None:
+        queue = self._settings.queue
+        _log.error("%s: cannot take messages of the queue %s: %s", self._function, queue, why)
 
     async def _pause(self, delay_s: float) -> None:
         with contextlib.suppress(TimeoutError):

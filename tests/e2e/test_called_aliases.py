@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -195,17 +196,22 @@ def test_services_call_aliases_by_their_arns(gateway: Project) -> None:
 def test_a_canary_sees_what_triggers_call(gateway: Project) -> None:
     made(gateway, "tried")
     bad = publish(gateway, "tried", "bad")
-    put(gateway, "tried", [{"type": "topic", "topic": "news", "qualifier": "live"}])
+    kinds = ("http", "queue", "topic")
+    rows = [row for row in TRIGGERS if row["type"] in kinds]
+    put(gateway, "tried", [{**row, "qualifier": "live"} for row in rows])
     rollout = {"alias": "live", "version": bad, "share": 0.5, "for_s": 3600}
     rollout["rollback_on"] = ["errors>10%"]
     url = f"{gateway.url}/_microfaas/v1/functions/tried/rollouts"
     with urllib.request.urlopen(url, json.dumps(rollout).encode()) as reply:
         assert json.load(reply)["state"] == "running"
-    topics = client(gateway, "sns")
+    topics, queues = client(gateway, "sns"), client(gateway, "sqs")
 
     def ended() -> Any:
-        # Nobody calls it but the trigger.
+        # Nobody calls it but its triggers.
         topics.publish(TopicArn="arn:aws:sns:us-east-1:123456789012:news", Message="hello")
+        queues.send_message(QueueUrl=f"{gateway.url}/123456789012/jobs", MessageBody="a job")
+        with contextlib.suppress(urllib.error.HTTPError):
+            get(gateway, "/items")
         with urllib.request.urlopen(f"{url}?alias=live") as reply:
             found = json.load(reply)
         return found if found["state"] != "running" else None
@@ -213,6 +219,8 @@ def test_a_canary_sees_what_triggers_call(gateway: Project) -> None:
     found = until(ended, "the end of the rollout", PATIENCE_S)
     assert (found["state"], found["version"]) == ("rolled back", bad)
     assert found["errors"] == found["calls"] >= 20
+    by = {row[3] for row in calls(gateway, "tried") if row[0] == "bad"}
+    assert by == {"GET", "aws:sqs", "aws:sns"}
     alias = client(gateway).get_alias(FunctionName="tried", Name="live")
     assert (alias["FunctionVersion"], alias.get("RoutingConfig")) == ("1", None)
     put(gateway, "tried", [])

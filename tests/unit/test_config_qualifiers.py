@@ -89,6 +89,20 @@ def test_a_schedule_goes_on_where_it_was(tmp_path: Path) -> None:
     assert schedule.gone(["file:f:@daily UTC"], [aliased]) == []
 
 
+def test_the_same_files_are_not_told_of_twice(tmp_path: Path) -> None:
+    rows = [
+        'path = "inbox"\nsuffix = ".jpg"',
+        'path = "./inbox/"\nsuffix = ".jpg"\nqualifier = "live"',
+        'path = "inbox"\nsuffix = ".png"',
+    ]
+    heads = [f'[[functions.f.triggers]]\ntype = "bucket"\n{row}\n' for row in rows]
+    assert len(load(tmp_path, heads[0] + heads[2]).triggers) == 2
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "".join(heads))
+    (problem,) = caught.value.problems
+    assert str(problem).startswith("functions.f.triggers[1]: is a second one of inbox/*.jpg, ")
+
+
 def test_topics_and_destinations_may_name_one(tmp_path: Path) -> None:
     made = load(
         tmp_path,

@@ -16,7 +16,7 @@ import pytest
 from microfaas.config import Trigger
 from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.queues import QueueTable
-from microfaas.errors import MachineError, Problem, TooManyRequests
+from microfaas.errors import FunctionNotFound, MachineError, Problem, TooManyRequests
 from microfaas.messaging.directory import Definition
 from microfaas.model import Address, Invocation, Outcome, Status
 from microfaas.payloads import sqs
@@ -154,6 +154,17 @@ async def test_refused_calls_fill_no_dead_letter_queue(tmp_path: Path, fault: Ex
         counts = {b[0]["attributes"]["ApproximateReceiveCount"] for b in function.batches}
         assert counts == {"1"}
         assert left(world, "dlq") == 0
+
+
+async def test_a_refusal_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(tmp_path, DECLARED) as world:
+        await world.send("q", "a")
+        function = Called([FunctionNotFound("f", "live")] * 4)
+        async with fed(world, function):
+            await until(lambda: left(world) == 0)
+        assert len(function.batches) == 5
+        told = "f: cannot take messages of the queue q: cannot find function f:live"
+        assert caplog.text.count(told) == 1
 
 
 async def test_messages_that_no_filter_lets_through_are_removed(tmp_path: Path) -> None:
