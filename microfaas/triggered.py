@@ -95,6 +95,7 @@ class Triggered:
     async def close(self) -> None:
         """They take nothing new, and what runs may finish."""
         await self.running.close()
+        await self.mappings.close()
         await self._calls.close()
 
     def tables(self, function: str) -> Sequence[dict[str, Any]]:

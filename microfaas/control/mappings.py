@@ -4,6 +4,9 @@ Theory of operation. A mapping is on disk before anybody hears of it, with what 
 then what runs is changed to that. So the state that is shown follows from two facts, what is kept
 and whether what runs is still being changed, and a start after a crash only has to look at the
 first. One that is deleted is kept until its triggers have ended what they had begun.
+
+How a mapping's last call ended is written down when it is news, and not more often than once in
+RECORD_EVERY_S for all of them: a power cut takes back no more than what that time has brought.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from microfaas.model import Address
 from microfaas.store.resources import Resources
 
 KIND = "mapping"
+RESULT_KIND = "mapping-result"
 RECORD_AGAIN_S = 1.0
+RECORD_EVERY_S = 1.0
 Source = Literal["queue", "stream", "table"]
 Transition = Literal["Creating", "Enabling", "Disabling", "Updating", "Deleting"]
 
@@ -62,6 +67,12 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, omit_default
     transition: Transition = "Creating"
 
 
+class Result(msgspec.Struct, frozen=True):
+    """How the last call of a mapping's function ended."""
+
+    well: bool
+
+
 Changed = Callable[[EventSourceMapping], EventSourceMapping]
 
 
@@ -81,7 +92,10 @@ class Runs(Protocol):
         """Wait until it is not."""
 
     def went_well(self, name: str) -> bool | None:
-        """How the function's last call ended; None when there was none yet."""
+        """How the function's last call ended; None when there was none in this run."""
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        """This is to be told when last calls ended in another way than those before."""
 
     def forgotten(self, name: str) -> Sequence[Edit]:
         """How far it has come is not to be remembered."""
@@ -107,11 +121,16 @@ class Mappings:
         self._settle_ms = settle_ms
         self._clock = clock
         self._table = Table(resources, KIND, EventSourceMapping)
+        self._results = Table(resources, RESULT_KIND, Result)
+        # Whether there is something to write down of them, and whether somebody is at it.
+        self._news = self._noting = False
         self._changing = asyncio.Lock()
 
     def open(self) -> None:
         """Go on where the last run ended. Raises MachineError."""
         self._table.open()
+        self._results.open()
+        self._runs.listen(self._heard)
         for name, mapping in self._table.all():
             if mapping.transition == "Deleting":
                 self._tasks.create_task(self._forget(name, mapping))
@@ -143,7 +162,15 @@ class Mappings:
 
     def went_well(self, name: str) -> bool | None:
         """How the function's last call ended; None when there was none yet."""
-        return self._runs.went_well(name)
+        latest, kept = self._runs.went_well(name), self._results.get(name)
+        return kept.well if latest is None and kept is not None else latest
+
+    async def close(self) -> None:
+        """Nothing runs any more: what its last calls came to is written down."""
+        try:
+            await self._record_results()
+        except MachineError as error:
+            _log.error("cannot record how mappings' last calls ended: %s", error)
 
     async def create(self, mapping: EventSourceMapping) -> tuple[str, EventSourceMapping]:
         """Raises ServiceError, MachineError."""
@@ -229,6 +256,7 @@ class Mappings:
         await self._runs.settled(name)
         await asyncio.sleep(max(0.0, mapping.settles_ms / 1000 - self._clock()))
         edits = [self._table.remove(name), *self._runs.forgotten(name)]
+        edits.append(self._results.remove(name))
         while True:
             try:
                 async with self._changing:
@@ -236,6 +264,37 @@ class Mappings:
             except MachineError as error:
                 _log.error("cannot forget the mapping %s: %s; trying again", name, error)
                 await asyncio.sleep(RECORD_AGAIN_S)
+
+    def _heard(self) -> None:
+        self._news = True
+        if not self._noting:
+            self._noting = True
+            self._tasks.create_task(self._note_results())
+
+    async def _note_results(self) -> None:
+        """As long as there is news."""
+        while self._news:
+            self._news = False
+            try:
+                await self._record_results()
+            except MachineError as error:
+                _log.error("cannot record how mappings' last calls ended: %s", error)
+                self._news = True
+            await asyncio.sleep(RECORD_EVERY_S)
+        self._noting = False
+
+    async def _record_results(self) -> None:
+        async with self._changing:
+            edits = []
+            for name, mapping in self._table.all():
+                latest = self._runs.went_well(name)
+                # Of queues it is not told.
+                if mapping.kind != "queue" and latest is not None:
+                    result = Result(latest)
+                    if result != self._results.get(name):
+                        edits.append(self._results.put(name, result))
+            if edits:
+                await commit_edits(self._resources, edits)
 
 
 def _refuse_as_second(mapping: EventSourceMapping, name: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -56,11 +56,16 @@ class Mapped:
         await self._triggers.settled(PREFIX + name)
 
     def went_well(self, name: str) -> bool | None:
-        """How the function's last call ended; None when there was none yet."""
+        """How the function's last call ended; None when there was none in this run."""
         return self._triggers.went_well(PREFIX + name)
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        """This is to be told when last calls ended in another way than those before."""
+        self._triggers.listeners.append(lambda name: tell() if name.startswith(PREFIX) else None)
 
     def forgotten(self, name: str) -> Sequence[Edit]:
         """How far it has come is not to be remembered."""
+        self._triggers.forget(PREFIX + name)
         kept = self._around.streams.store.checkpoints(PREFIX + name)
         rows = [{"consumer": PREFIX + name, "shard": each.shard, "lanes": 0} for each in kept]
         changes: list[Change] = [("drop_stream_lanes", list(rows))] if rows else []

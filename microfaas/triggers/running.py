@@ -39,6 +39,8 @@ class Triggers:
         self._wanted: dict[str, Sequence[Work]] = {}
         self._changes: dict[str, asyncio.Task[None]] = {}
         self._went_well: dict[str, bool] = {}
+        # Called when that is another than before, with the name.
+        self.listeners: list[Callable[[str], None]] = []
         self._closed = False
 
     def put(self, name: str, triggers: Sequence[Trigger]) -> None:
@@ -69,8 +71,12 @@ class Triggers:
         return name in self._changes
 
     def went_well(self, name: str) -> bool | None:
-        """How the function's last call ended; None when there was none yet."""
+        """How the function's last call ended; None when there was none in this run."""
         return self._went_well.get(name)
+
+    def forget(self, name: str) -> None:
+        """Nothing runs under that name, nor will."""
+        self._went_well.pop(name, None)
 
     async def settled(self, name: str) -> None:
         """Wait until what was put under that name is what runs."""
@@ -93,13 +99,18 @@ class Triggers:
 
     def _begin(self, name: str, work: Sequence[Work]) -> None:
         if not work:
-            self._went_well.pop(name, None)
             return
         running = self._running[name] = _Running(asyncio.Event())
-        report = functools.partial(self._went_well.__setitem__, name)
+        report = functools.partial(self._report, name)
         around = replace(self._around, stopping=running.stopping, report=report)
         loop = asyncio.get_running_loop()
         running.tasks = [loop.create_task(each(around), name=name) for each in work]
+
+    def _report(self, name: str, well: bool) -> None:
+        if self._went_well.get(name) is not well:
+            self._went_well[name] = well
+            for tell in self.listeners:
+                tell(name)
 
     async def _change(self, name: str) -> None:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -188,6 +190,13 @@ def test_a_streams_mapping_and_what_it_gives_up(served: Project) -> None:
     assert shown["LastProcessingResult"] == "OK"
 
 
+def noted(project: Project) -> list[Any]:
+    """What is on disk of mappings' last calls."""
+    with contextlib.closing(sqlite3.connect(project.data / "microfaas.db")) as database:
+        rows = database.execute("SELECT name, settings FROM resources WHERE kind='mapping-result'")
+        return rows.fetchall()
+
+
 def test_mappings_and_how_far_they_have_come_outlive_a_power_cut(served: Project) -> None:
     streams = client(served, "kinesis")
     queue = mapped(served)
@@ -197,8 +206,11 @@ def test_mappings_and_how_far_they_have_come_outlive_a_power_cut(served: Project
     until(lambda: data(served) == ["first"])
     shown = client(served).get_event_source_mapping
     until(lambda: shown(UUID=stream)["LastProcessingResult"] == "OK")
+    until(lambda: noted(served) == [(stream, b'{"well":true}')])
     served.kill()
     served.start()
+    shown = client(served).get_event_source_mapping
+    assert shown(UUID=stream)["LastProcessingResult"] == "OK"
     assert [state(served, each) for each in (queue, stream, off)] == [
         "Enabled",
         "Enabled",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from microfaas.control import mappings as mappings_module
 from microfaas.control.mappings import EventSourceMapping, Mappings
 from microfaas.control.table import Edit
 from microfaas.errors import ServiceError
@@ -31,6 +32,7 @@ class Runs:
         self.free = asyncio.Event()
         self.refusal: ServiceError | None = None
         self.forgot: list[str] = []
+        self.well: dict[str, bool] = {}
 
     async def check(self, mapping: EventSourceMapping) -> None:
         if self.refusal is not None:
@@ -49,7 +51,14 @@ class Runs:
             await self.free.wait()
 
     def went_well(self, name: str) -> bool | None:
-        return None
+        return self.well.get(name)
+
+    def report(self, name: str, well: bool) -> None:
+        self.well[name] = well
+        self.tell()
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
 
     def forgotten(self, name: str) -> Sequence[Edit]:
         self.forgot.append(name)
@@ -205,3 +214,50 @@ async def test_tags_are_kept(db: Database) -> None:
             mappings.tags("x")
     async with opened(db, Runs()) as mappings:
         assert mappings.tags(name) == {"b": "2", "c": "3"}
+
+
+async def test_how_the_last_call_ended_outlives_a_restart(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mappings_module, "RECORD_EVERY_S", 0.01)
+    runs = Runs()
+    async with opened(db, runs) as mappings:
+        name, _ = await mappings.create(mapping(source=STREAM, kind="stream"))
+        assert mappings.went_well(name) is None
+        runs.report(name, True)
+        runs.report(name, False)
+    # Whoever was killed after that, or stopped: nothing else is written.
+    after = Runs()
+    async with opened(db, after) as mappings:
+        assert mappings.went_well(name) is False
+        after.well[name] = True
+        assert mappings.went_well(name) is True
+        await mappings.close()
+    async with opened(db, Runs()) as mappings:
+        assert mappings.went_well(name) is True
+        await mappings.delete(name)
+    assert Resources(db).all(mappings_module.RESULT_KIND) == []
+
+
+async def test_words_that_change_often_are_few_commits(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = []
+
+    class Counted(Resources):
+        async def commit(self, changes: Any) -> None:
+            commits.append(changes)
+            await super().commit(changes)
+
+    monkeypatch.setattr(mappings_module, "RECORD_EVERY_S", 0.2)
+    runs = Runs()
+    async with asyncio.TaskGroup() as tasks:
+        mappings = Mappings(Counted(db), runs, Address(), tasks)
+        mappings.open()
+        name, _ = await mappings.create(mapping(source=STREAM, kind="stream"))
+        commits.clear()
+        for number in range(51):
+            runs.report(name, number % 2 == 0)
+            await asyncio.sleep(0)
+    assert 1 <= len(commits) <= 2
+    assert mappings.went_well(name) is True

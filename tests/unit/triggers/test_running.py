@@ -83,6 +83,8 @@ async def test_names_are_independent_and_nothing_is_a_replacement_too() -> None:
     await triggers.settled("a")
     assert one.ended
     assert not triggers.runs("a")
+    assert triggers.went_well("a") is True
+    triggers.forget("a")
     assert triggers.went_well("a") is None
     assert triggers.runs("b")
     other.may_end.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -45,6 +45,9 @@ class Runs:
 
     def went_well(self, name: str) -> bool | None:
         return self.well
+
+    def listen(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
 
     def forgotten(self, name: str) -> Sequence[Edit]:
         return []

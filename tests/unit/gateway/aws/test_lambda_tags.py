@@ -24,6 +24,9 @@ NO_MAPPING = f"{PREFIX}event-source-mapping:00000000-0000-0000-0000-000000000000
 class Runs:
     """Nothing runs of mappings here."""
 
+    def listen(self, tell: Any) -> None:
+        pass
+
     async def check(self, _: EventSourceMapping) -> None: ...
 
     def run(self, _: str, __: EventSourceMapping | None) -> None: ...
