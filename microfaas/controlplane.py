@@ -7,14 +7,17 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from microfaas.config import Config, Trigger
+from microfaas.control import restoring
 from microfaas.control.account import Account
 from microfaas.control.downloads import Downloads
+from microfaas.control.editions import Editions, Machine
 from microfaas.control.layers import Layers
-from microfaas.control.lifecycle import Lifecycle, Machine
+from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.mappings import Mappings
 from microfaas.control.registry import Registry
 from microfaas.control.rollouts import Rollouts
 from microfaas.control.routing import Routing
+from microfaas.control.serving import Serving
 from microfaas.control.signing import SigningConfigs
 from microfaas.control.urls import Urls
 from microfaas.durable import Durable
@@ -58,13 +61,13 @@ class ControlPlane:
         self._machine = machine
         self.registry = registry
         self.layers = Layers(registry, machine.packages)
+        self._editions = Editions(registry, machine, self.layers.package, config.api)
         self.lifecycle = Lifecycle(
             registry,
             machine,
-            self.layers.package,
+            self._editions,
+            Serving(registry, machine.deployer, durable.follow, tasks),
             config.api,
-            tasks,
-            durable.follow,
             self._packages,
         )
         self.routing = Routing(registry, machine.deployer)
@@ -82,7 +85,7 @@ class ControlPlane:
         """Serve what the last run left; the file's functions are served already."""
         self.signing.open()
         await self.layers.open()
-        await self.lifecycle.open()
+        await restoring.restore(self.registry, self._editions, self._machine.deployer)
         self.routing.open()
         self.rollouts.open()
         self._machine.packages.prune(self._packages())
@@ -94,7 +97,7 @@ class ControlPlane:
     def services(self, mappings: Mappings) -> list[Service]:
         """What the gateway answers of Lambda's API, beside invoking."""
         registry, config = self.registry, self._config
-        shapes = Shapes(registry, self.lifecycle.faults, self.layers.size)
+        shapes = Shapes(registry, self.layers.size)
         buckets = _folders(config.triggers, config.root)
         strict = config.api.strict
         account = Account(registry, self.layers, config.api.concurrency)

@@ -79,6 +79,12 @@ class Deployer:
         pool.provisioned = instances
         pool.step()
 
+    def is_called(self, name: str) -> bool:
+        """Whether anybody calls a function's $LATEST, or has lately."""
+        version = self._functions.latest(name)
+        pool = self._supervisor.find(version) if version is not None else None
+        return pool is not None and pool.is_called
+
     def pool(self, version: Version) -> Pool | None:
         """What runs it now, if anything does."""
         return self._supervisor.find(version)
@@ -89,9 +95,13 @@ class Deployer:
 
     async def warm(self, version: Version) -> InitFailed | None:
         """Load it ahead of the first call. A fault is told; every call will try again."""
+        # Not when its turn comes: by then it may be gone, and would be opened again.
+        pool = self._supervisor.open(version)
         async with self._warming:
+            if pool.draining:
+                return None
             try:
-                await self._supervisor.open(version).warm()
+                await pool.warm()
             except InitFailed as fault:
                 return fault
         return None

@@ -22,7 +22,7 @@ from microfaas.audit import Audit
 from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
 from microfaas.control import grants
-from microfaas.control.lifecycle import Machine
+from microfaas.control.editions import Machine
 from microfaas.control.registry import Registry
 from microfaas.controlplane import ControlPlane, of_file
 from microfaas.deploy import Deployer

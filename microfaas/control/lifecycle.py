@@ -8,42 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from microfaas.config import ApiTable
-from microfaas.control import making, packing, revisions
-from microfaas.control.records import Edition, Head, Package, Settings
+from microfaas.control import packing, revisions
+from microfaas.control.editions import Editions, Machine, same
+from microfaas.control.records import Edition, Head, Settings
 from microfaas.control.registry import Registry, key
-from microfaas.deploy import Deployer
-from microfaas.errors import ConfigError, MachineError, MicrofaasError, ServiceError
-from microfaas.model import LATEST, Function, Version
-from microfaas.runtime import Runtimes
-from microfaas.store.packages import Packages
+from microfaas.control.serving import Serving
+from microfaas.control.table import Edit
+from microfaas.errors import ServiceError
+from microfaas.model import LATEST, Version
 
-# Who has reserved some gets no waiting line: beyond it calls are refused at once, as AWS does.
-RESERVED_WAITING = 0
 # A package that nothing is made of may be on its way to become something.
 PENDING_S = 3600.0
-# New code is served so long before it shows as done: who sees it done does not meet the old.
-SWAP_AHEAD_MS = 20
-
-_log = logging.getLogger("microfaas.control")
 
 
-class Machine(msgspec.Struct, frozen=True):
-    """What functions are made of and run on."""
+class Made(NamedTuple):
+    """What a change gives to be shown: an edition, and the number that it goes by."""
 
-    runtimes: Runtimes
-    packages: Packages
-    deployer: Deployer
-    # Raises MicrofaasError for a function that cannot be run here as it is meant.
-    check: Callable[[Function], None]
-    memory_budget_mb: int
+    edition: Edition
+    number: str
+
+
+class _Published(NamedTuple):
+    """A version that is there, or is to be: then what is to be written and served."""
+
+    shown: Made
+    edits: tuple[Edit, ...] = ()
+    version: Version | None = None
 
 
 class Lifecycle:
@@ -53,25 +50,20 @@ class Lifecycle:
         self,
         registry: Registry,
         machine: Machine,
-        layer: making.Path,
+        editions: Editions,
+        serving: Serving,
         api: ApiTable,
-        tasks: asyncio.TaskGroup,
-        follow: Callable[[Version], None],
         kept: Callable[[], Collection[str]],
     ) -> None:
-        """`layer` gives the package that a layer version's ARN means; raises ServiceError.
-        `follow` is told of each $LATEST that is served, `kept` gives the packages in use."""
-        self._follow = follow
-        self._kept = kept
+        """`kept` gives the packages in use."""
         self._registry = registry
         self._machine = machine
-        self._layer = layer
+        self._editions = editions
+        self._serving = serving
         self._api = api
-        self._tasks = tasks
+        self._kept = kept
         self._locks: dict[str, asyncio.Lock] = {}
         self._when_gone: list[Callable[[str], Awaitable[None]]] = []
-        # Why what is on disk cannot be served, by its key.
-        self.faults: dict[str, str] = {}
 
     def lock(self, name: str) -> asyncio.Lock:
         """Held by whoever changes that function."""
@@ -84,16 +76,6 @@ class Lifecycle:
             with self._machine.deployer.changing():
                 yield
 
-    async def open(self) -> None:
-        """Serve what is on disk; functions of the file are served already."""
-        for name, head in self._registry.functions.all():
-            if head.latest is not None:
-                await self._restore(name, head.latest, LATEST)
-        for qualified, edition in self._registry.versions.all():
-            name, _, number = qualified.partition(":")
-            if self._registry.knows(name):
-                await self._restore(name, edition, number)
-
     async def create(
         self,
         name: str,
@@ -102,22 +84,26 @@ class Lifecycle:
         *,
         tags: Mapping[str, str],
         signing_config: str = "",
-    ) -> Edition:
-        """A new function. Raises ServiceError."""
+        publish: bool = False,
+    ) -> Made:
+        """A new function, and its first version if that is wanted. Raises ServiceError."""
         async with self._changing(name):
             if self._registry.knows(name):
                 text = f"Function already exist: {name}"
                 raise ServiceError("ResourceConflictException", text)
             package = await packing.keep(self._machine.packages, data)
-            edition = self._edition(settings, package, created=True)
+            edition = self._editions.make(settings, package, created=True)
             head = Head(latest=edition, tags=dict(tags), signing_config=signing_config)
-            version = await self._build(name, edition, LATEST, head)
+            version = await self._editions.build(name, edition, LATEST, head)
             # What the API kept of a file's function of that name, which is gone, is not this one's.
             left = self._registry.forgotten(name)
-            await self._registry.commit(*left, self._registry.functions.put(name, head))
-            self._serve_latest(version)
-            self._tasks.create_task(self._warm(version))
-            return edition
+            made = _Published(Made(edition, LATEST))
+            edits = [self._registry.functions.put(name, head)]
+            if publish:
+                made = await self._publication(name, head, edition)
+            await self._registry.commit(*left, *edits, *made.edits)
+            self._serving.begin(version, made.version)
+            return made.shown
 
     async def update(
         self,
@@ -127,27 +113,35 @@ class Lifecycle:
         *,
         revision: str = "",
         dry_run: bool = False,
-    ) -> Edition:
-        """New code or settings for $LATEST. Raises ServiceError."""
+        publish: bool = False,
+    ) -> Made:
+        """New code or settings for $LATEST, and a version of it if that is wanted.
+
+        Raises ServiceError.
+        """
         async with self._changing(name):
             head = self.changeable(name)
             old = self._registry.latest(name)
             self._check_settled(name, old)
             revisions.check(revisions.of(self._registry, name), revision)
             settings = change(old)
-            old = await self._packed(name, old)
+            old = await self._editions.packed(name, old)
             package = old.package
             if data is not None:
                 package = await packing.keep(self._machine.packages, data)
-            edition = self._edition(settings, package, function=old.function)
+            edition = self._editions.make(settings, package, function=old.function)
             head = msgspec.structs.replace(head, latest=edition)
-            version = await self._build(name, edition, LATEST, head)
+            version = await self._editions.build(name, edition, LATEST, head)
+            made = _Published(Made(edition, LATEST))
             if dry_run:
-                return edition
-            await self._registry.commit(self._registry.functions.put(name, head))
-            await self._swap(edition, version)
+                return made.shown
+            edits = [self._registry.functions.put(name, head)]
+            if publish:
+                made = await self._publication(name, head, edition)
+            await self._registry.commit(*edits, *made.edits)
+            await self._serving.swap(edition, version, made.version)
         await self.tidy()
-        return edition
+        return made.shown
 
     async def publish(
         self,
@@ -155,35 +149,47 @@ class Lifecycle:
         description: str | None = None,
         code_sha256: str = "",
         revision: str = "",
-        after: Edition | None = None,
-    ) -> tuple[Edition, str]:
-        """A version of what $LATEST is now; the last one, when it is the same. `after` is the
-        update that it belongs to, which need not show as done. Raises ServiceError."""
+    ) -> Made:
+        """A version of what $LATEST is now; the last one, when it is the same.
+
+        Raises ServiceError.
+        """
         async with self._changing(name):
             head, latest = self._registry.head(name), self._registry.latest(name)
-            if latest is not after:
-                self._check_settled(name, latest)
+            self._check_settled(name, latest)
             revisions.check(revisions.of(self._registry, name), revision)
             packing.check(latest.package, code_sha256)
-            latest = await self._packed(name, latest)
-            last = self._registry.versions.get(key(name, str(head.numbered)))
-            if last is not None and _same(last, latest):
-                return last, str(head.numbered)
-            number = str(head.numbered + 1)
-            made = self._edition(latest.settings, latest.package, function=latest.function)
-            said = latest.settings.description if description is None else description
-            edition = msgspec.structs.replace(made, description=said, created=True)
-            version = await self._build(name, edition, number, head)
-            await self._registry.commit(
-                self._registry.versions.put(key(name, number), edition),
-                self._registry.functions.put(
-                    name, msgspec.structs.replace(head, numbered=head.numbered + 1)
-                ),
-                revisions.touch(self._registry, name),
-            )
-            await self._warm(version)
-            self._machine.deployer.serve(version)
-            return edition, number
+            latest = await self._editions.packed(name, latest)
+            made = await self._publication(name, head, latest, description)
+            if made.version is not None:
+                touched = revisions.touch(self._registry, name)
+                await self._registry.commit(*made.edits, touched)
+                await self._serving.publish(made.version)
+            return made.shown
+
+    async def _publication(
+        self, name: str, head: Head, latest: Edition, description: str | None = None
+    ) -> _Published:
+        """What `latest` is published as; with edits that write the head, too."""
+        last = self._registry.versions.get(key(name, str(head.numbered)))
+        if last is not None and same(last, latest):
+            return _Published(Made(last, str(head.numbered)))
+        number = str(head.numbered + 1)
+        edition = self._editions.make(
+            latest.settings,
+            latest.package,
+            function=latest.function,
+            created=True,
+            description=latest.settings.description if description is None else description,
+        )
+        edits = (
+            self._registry.versions.put(key(name, number), edition),
+            self._registry.functions.put(
+                name, msgspec.structs.replace(head, numbered=head.numbered + 1)
+            ),
+        )
+        version = await self._editions.build(name, edition, number, head)
+        return _Published(Made(edition, number), edits, version)
 
     async def delete(self, name: str) -> None:
         """The whole function. Raises ServiceError."""
@@ -207,8 +213,9 @@ class Lifecycle:
                 return  # as AWS: what is not there is deleted
             self._check_unused(name, number)
             await self._registry.commit(*self._registry.detached(name, number))
-            if number in self._registry.served.versions(name):
-                self._machine.deployer.drop(self._registry.served.drop(name, number))
+            version = self._registry.served.drop(name, number)
+            if version is not None:
+                self._machine.deployer.drop(version)
         await self.tidy()
 
     async def reserve(self, name: str, count: int | None) -> None:
@@ -217,11 +224,12 @@ class Lifecycle:
             head = msgspec.structs.replace(self.changeable(name), reserved=count)
             latest = self._registry.latest(name)
             self._check_settled(name, latest)
-            latest = await self._packed(name, latest)
+            latest = await self._editions.packed(name, latest)
             head = msgspec.structs.replace(head, latest=latest)
-            version = await self._build(name, latest, LATEST, head)
+            version = await self._editions.build(name, latest, LATEST, head)
             await self._registry.commit(self._registry.functions.put(name, head))
-            self._serve_latest(version)
+            self._serving.latest(version)
+            self._serving.limit(name, version.function.limits)
 
     def changeable(self, name: str) -> Head:
         """What is kept of a function that the API may change. Raises ServiceError."""
@@ -238,130 +246,13 @@ class Lifecycle:
 
     async def packed(self, name: str) -> str:
         """The package of what a file's function is now, by its hash. Raises ServiceError."""
-        return (await self._packed(name, self._registry.latest(name))).package.sha256
+        return (await self._editions.packed(name, self._registry.latest(name))).package.sha256
 
     async def tidy(self) -> None:
         """Forget the code and the packages that no function uses."""
         await self._machine.deployer.prune()
         kept = self._kept()
         await asyncio.to_thread(self._machine.packages.prune, kept, PENDING_S)
-
-    async def _restore(self, name: str, edition: Edition, number: str) -> None:
-        try:
-            version = await self._build(name, edition, number, self._registry.head(name))
-        except (MicrofaasError, OSError) as error:
-            self.faults[key(name, number)] = str(error)
-            _log.error("%s:%s cannot be served: %s", name, number, error)
-            return
-        self._machine.deployer.serve(version)
-
-    async def _build(self, name: str, edition: Edition, number: str, head: Head) -> Version:
-        """What would be served. Raises ServiceError."""
-        function = self._function(name, edition, head)
-        path = self._machine.packages.path(edition.package.sha256)
-        try:
-            self._machine.check(function)
-            await asyncio.to_thread(packing.unpacked_bytes, [function.code, *function.layers])
-            return await self._machine.deployer.build(function, (), number)
-        except ConfigError as error:
-            raise packing.refusal(error, path) from None
-        except ServiceError:
-            raise
-        except MicrofaasError as error:
-            raise ServiceError("InvalidParameterValueException", str(error)) from None
-
-    def _function(self, name: str, edition: Edition, head: Head) -> Function:
-        memory_mb, budget_mb = edition.settings.memory_mb, self._machine.memory_budget_mb
-        if memory_mb > budget_mb:
-            text = f"MemorySize must be at most the memory budget of this machine, {budget_mb} MB."
-            raise ServiceError("InvalidParameterValueException", text)
-        concurrency = min(self._api.concurrency, budget_mb // memory_mb)
-        try:
-            function = making.function(
-                name,
-                edition,
-                runtimes=self._machine.runtimes,
-                path=self._machine.packages.path,
-                layer=self._layer,
-                concurrency=concurrency,
-            )
-        except MicrofaasError as error:
-            if isinstance(error, ServiceError):
-                raise
-            raise ServiceError("InvalidParameterValueException", str(error)) from None
-        if head.reserved is None:
-            return function
-        limits = msgspec.structs.replace(
-            function.limits, concurrency_max=head.reserved, waiting_max=RESERVED_WAITING
-        )
-        return msgspec.structs.replace(function, limits=limits)
-
-    async def _packed(self, name: str, edition: Edition) -> Edition:
-        """An edition whose code and layers are packages, and no folders that a file names."""
-        if edition.package.sha256 or edition.function is None:
-            return edition
-        put_folder = self._machine.packages.put_folder
-        version = self._registry.served.resolve(name)
-        folders = [version.code_dir, *([version.layers_dir] if version.layers_dir else [])]
-        try:
-            made = [await asyncio.to_thread(put_folder, folder) for folder in folders]
-        except MachineError as error:
-            raise ServiceError("InvalidParameterValueException", str(error)) from None
-        package = msgspec.structs.replace(edition.package, sha256=made[0])
-        function = msgspec.structs.replace(edition.function, layers=tuple(made[1:]))
-        return msgspec.structs.replace(edition, package=package, function=function)
-
-    def _edition(
-        self,
-        settings: Settings,
-        package: Package,
-        *,
-        function: Function | None = None,
-        created: bool = False,
-    ) -> Edition:
-        now_ms = int(time.time() * 1000)
-        return Edition(
-            settings=settings,
-            package=package,
-            changed_ms=now_ms,
-            settles_ms=now_ms + self._api.settle_ms,
-            revision=str(uuid.uuid4()),
-            settled_revision=str(uuid.uuid4()),
-            function=function,
-            created=created,
-        )
-
-    async def _swap(self, edition: Edition, version: Version) -> None:
-        """Serve a new $LATEST: at once, or when it no longer shows as in progress."""
-        wait_s = (edition.settles_ms - SWAP_AHEAD_MS) / 1000 - time.time()
-        if wait_s > 0:
-            self._machine.deployer.expect(version)
-            self._tasks.create_task(self._swap_later(edition, version, wait_s))
-        else:
-            await self._warm(version)
-            self._serve_latest(version)
-
-    async def _swap_later(self, edition: Edition, version: Version, wait_s: float) -> None:
-        # Nobody waits for this: the code is served when the change shows as done, loaded or not.
-        self._tasks.create_task(self._warm(version))
-        await asyncio.sleep(wait_s)
-        head = self._registry.functions.get(version.function.name)
-        if head is not None and head.latest is edition:
-            self._serve_latest(version)
-        else:
-            self._machine.deployer.drop(version)
-
-    def _serve_latest(self, version: Version) -> None:
-        self._machine.deployer.serve(version)
-        self._follow(version)
-
-    async def _warm(self, version: Version) -> None:
-        """Load it ahead of the first call; what is wrong with it, the call will tell."""
-        try:
-            if (fault := await self._machine.deployer.warm(version)) is not None:
-                _log.warning("%s cannot be loaded: %s", version.function.name, fault)
-        except MicrofaasError as error:
-            _log.error("%s cannot be started: %s", version.function.name, error)
 
     def _check_unused(self, name: str, number: str) -> None:
         using = [
@@ -383,12 +274,3 @@ class Lifecycle:
                 "The operation cannot be performed at this time. An update is in progress for "
                 f"resource: {self._registry.arn(name)}",
             )
-
-
-def _same(published: Edition, latest: Edition) -> bool:
-    """Whether a version is what $LATEST is."""
-    return (published.settings, published.package, published.function) == (
-        latest.settings,
-        latest.package,
-        latest.function,
-    )

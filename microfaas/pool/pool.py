@@ -42,6 +42,7 @@ class Pool:
         self.version = version
         self.draining = False
         self.last_used = float("-inf")
+        self._last_called = float("-inf")
         self.idle: list[Instance] = []
         self.busy: set[Instance] = set()
         self.starting = 0
@@ -74,6 +75,12 @@ class Pool:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether anybody calls it, or has within the time that an idle instance is kept."""
+        lately = time.monotonic() - self.version.function.limits.idle_s_max
+        return bool(self.busy or self._waiting) or self._last_called > lately
 
     @property
     def _kept(self) -> int:
@@ -154,7 +161,7 @@ class Pool:
             return  # the pool has ended meanwhile, and the instance with it
         self.busy.remove(instance)
         self._quota.give_back()
-        instance.idle_since = self.last_used = time.monotonic()
+        instance.idle_since = self.last_used = self._last_called = time.monotonic()
         if self.version.function.isolation == "request" or not instance.alive:
             self._reaper.end(instance)
         else:
@@ -227,7 +234,9 @@ class Pool:
 
     @property
     def drained(self) -> bool:
-        return self.draining and not (self.busy or self.starting or self._waiting)
+        # A source that is being started would be nobody's once the pool is forgotten.
+        starting = self.starting or self._source_lock.locked()
+        return self.draining and not (self.busy or starting or self._waiting)
 
     def end(self) -> None:
         """End everything now; who runs or waits hears of it."""

@@ -24,6 +24,8 @@ class _Served:
     def __init__(self) -> None:
         self.versions: dict[str, Version] = {}
         self.aliases: dict[str, Pointer] = {}
+        # Why there is no such version, though there should be.
+        self.faults: dict[str, str] = {}
 
 
 class Functions:
@@ -40,13 +42,25 @@ class Functions:
         served = self._served.setdefault(name, _Served())
         replaced = served.versions.get(version.number)
         served.versions[version.number] = version
+        served.faults.pop(version.number, None)
         if version.number == LATEST:
             self._latest[name] = version
         return replaced
 
-    def drop(self, name: str, number: str) -> Version:
-        """Serve a numbered version no more. Raises KeyError when it is not there."""
-        return self._served[name].versions.pop(number)
+    def fail(self, name: str, number: str, why: str) -> None:
+        """There is such a version, and it cannot be served until it is put again."""
+        self._served.setdefault(name, _Served()).faults[number] = why
+
+    def fault(self, name: str, number: str) -> str:
+        """Why a version cannot be served; empty when it can."""
+        served = self._served.get(name)
+        return served.faults.get(number, "") if served else ""
+
+    def drop(self, name: str, number: str) -> Version | None:
+        """Serve a numbered version no more; gives it, if it was served."""
+        served = self._served[name]
+        served.faults.pop(number, None)
+        return served.versions.pop(number, None)
 
     def point(self, name: str, alias: str, pointer: Pointer) -> None:
         """From the next call on an alias means this."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from microfaas.control.downloads import Downloads
 from microfaas.control.layers import Layers
-from microfaas.control.lifecycle import Lifecycle
+from microfaas.control.lifecycle import Lifecycle, Made
 from microfaas.control.records import Edition, Settings
 from microfaas.control.registry import Registry
 from microfaas.control.signing import SigningConfigs
@@ -63,17 +63,15 @@ class FunctionsApi:
         if "CodeSigningConfigArn" in params:
             self._signing.check(params["CodeSigningConfigArn"])
         data = await lambda_code.package(params["Code"], self._buckets)
-        edition = await self._lifecycle.create(
+        made = await self._lifecycle.create(
             name,
             settings,
             data,
             tags=params.get("Tags", {}),
             signing_config=params.get("CodeSigningConfigArn", ""),
+            publish=params.get("Publish", False),
         )
-        if not params.get("Publish"):
-            return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
-        published, number = await self._lifecycle.publish(name)
-        return self._shapes.configuration(name, published, number, number, fresh=True)
+        return self._changed_now(name, made)
 
     async def _get(self, caller: Caller, params: Params) -> Params:
         name, qualifier = which(params, self._registry.address)
@@ -105,26 +103,24 @@ class FunctionsApi:
         name = whole(params, self._registry.address)
         self._registry.head(name)
         data = await lambda_code.package(params, self._buckets)
-        edition = await self._lifecycle.update(
+        made = await self._lifecycle.update(
             name,
             lambda old: old.settings,
             data,
             revision=params.get("RevisionId", ""),
             dry_run=params.get("DryRun", False),
+            publish=params.get("Publish", False),
         )
-        if not params.get("Publish") or params.get("DryRun"):
-            return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
-        published, number = await self._lifecycle.publish(name, after=edition)
-        return self._shapes.configuration(name, published, number, number, fresh=True)
+        return self._changed_now(name, made)
 
     async def _update_configuration(self, _: Caller, params: Params) -> Params:
         name = whole(params, self._registry.address)
-        edition = await self._lifecycle.update(
+        made = await self._lifecycle.update(
             name,
             lambda old: self._changed(old, params),
             revision=params.get("RevisionId", ""),
         )
-        return self._shapes.configuration(name, edition, "", LATEST, fresh=True)
+        return self._changed_now(name, made)
 
     async def _delete(self, _: Caller, params: Params) -> Params:
         name, qualifier = which(params, self._registry.address)
@@ -140,6 +136,10 @@ class FunctionsApi:
             raise ServiceError("InvalidParameterValueException", text)
         await self._lifecycle.delete_version(name, qualifier)
         return {"StatusCode": 204}
+
+    def _changed_now(self, name: str, made: Made) -> Params:
+        qualifier = "" if made.number == LATEST else made.number
+        return self._shapes.configuration(name, made.edition, qualifier, made.number, fresh=True)
 
     def _changed(self, old: Edition, params: Params) -> Settings:
         settings = lambda_settings.changed(old.settings, params, self._strict)

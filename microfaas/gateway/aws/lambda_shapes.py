@@ -11,7 +11,7 @@ from typing import Any
 from microfaas.control import packing, revisions
 from microfaas.control.making import whole_s
 from microfaas.control.records import Alias, Edition
-from microfaas.control.registry import Registry, key
+from microfaas.control.registry import Registry
 from microfaas.gateway.aws.service import Params
 from microfaas.model import LATEST, LogSettings, usual_log_group
 
@@ -32,12 +32,8 @@ _SETTLED = {"State": "Active", "LastUpdateStatus": "Successful"}
 class Shapes:
     """Makes the shapes; `layer_size` gives the bytes of a layer version's package by its ARN."""
 
-    def __init__(
-        self, registry: Registry, faults: dict[str, str], layer_size: Callable[[str], int]
-    ) -> None:
-        """`faults` say why what is on disk cannot be served, by the registry's key."""
+    def __init__(self, registry: Registry, layer_size: Callable[[str], int]) -> None:
         self._registry = registry
-        self._faults = faults
         self._layer_size = layer_size
 
     def configuration(
@@ -93,7 +89,7 @@ class Shapes:
         return revisions.of(self._registry, name, "" if number == LATEST else number)
 
     def _state(self, name: str, edition: Edition, number: str, in_progress: bool) -> Params:
-        if why := self._faults.get(key(name, number)):
+        if why := self._registry.served.fault(name, number):
             return {"State": "Failed", "StateReason": why, "StateReasonCode": "InternalError"}
         if not in_progress:
             return _SETTLED

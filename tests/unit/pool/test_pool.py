@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -421,6 +422,33 @@ async def test_a_draining_pool_keeps_nothing(world: World) -> None:
     assert pool.drained
     assert pool.idle == []
     assert world.zygotes[0].ended or pool.source is not None
+
+
+async def test_a_pool_that_drains_while_it_loads_is_not_forgotten_before(world: World) -> None:
+    """Else the zygote would be nobody's, and stay."""
+    pool = world.pool()
+    warming = asyncio.create_task(pool.warm())
+    await asyncio.sleep(0)
+    pool.drain()
+    assert not pool.drained
+    await warming
+    assert pool.source is world.zygotes[0]
+    assert pool.drained
+
+
+async def test_it_is_called_as_long_as_an_idle_instance_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = world.pool(idle_s_max=10.0)
+    await pool.warm()
+    assert not pool.is_called
+    instance = await pool.lease()
+    assert pool.is_called
+    pool.release(instance)
+    assert pool.is_called
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    assert not pool.is_called
 
 
 async def test_idle_instances_are_retired_after_a_while(world: World) -> None:

@@ -16,10 +16,12 @@ import msgspec
 from service_world import call, listening, refusal
 
 from microfaas.config import ApiTable
+from microfaas.control.editions import Editions, Machine
 from microfaas.control.layers import Layers
-from microfaas.control.lifecycle import Lifecycle, Machine
+from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Alias, Edition, Head, Package, Settings
 from microfaas.control.registry import Registry, key
+from microfaas.control.serving import Serving
 from microfaas.gateway.aws.service import Call, Service
 from microfaas.model import Address, Function, Limits, Version
 from microfaas.store.db import Database
@@ -116,7 +118,9 @@ async def serving(directory: Path, made: Made, *, adopt: bool = False) -> AsyncI
     machine = Machine(nothing, packages, nothing, nothing, 0)
     async with asyncio.TaskGroup() as tasks:
         api = ApiTable(adopt=adopt)
-        lifecycle = Lifecycle(registry, machine, layers.package, api, tasks, nothing, set)
+        editions = Editions(registry, machine, layers.package, api)
+        serves = Serving(registry, nothing, nothing, tasks)
+        lifecycle = Lifecycle(registry, machine, editions, serves, api, set)
         world = World(db, registry, packages, layers, lifecycle)
         async with listening([Service("lambda", made(world))]) as port:
             world.port = port

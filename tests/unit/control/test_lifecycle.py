@@ -1,0 +1,273 @@
+"""Functions made, changed and published over a real database, with pools that run nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microfaas.builder import Builder
+from microfaas.config import ApiTable
+from microfaas.control.editions import Editions, Machine
+from microfaas.control.lifecycle import Lifecycle, Made
+from microfaas.control.records import Settings
+from microfaas.control.registry import Registry
+from microfaas.control.serving import Serving
+from microfaas.deploy import Deployer
+from microfaas.errors import MachineError
+from microfaas.model import LATEST, Address, Function, Status, Version
+from microfaas.pool.loading import InitFailed
+from microfaas.runtime import Runtimes
+from microfaas.store.code import CodeStore
+from microfaas.store.db import Database
+from microfaas.store.functions import Functions
+from microfaas.store.packages import Packages
+from microfaas.store.resources import Resources
+
+PATIENCE_S = 20.0
+SETTINGS = Settings(runtime="python", handler="app.go", role="arn:aws:iam::123456789012:role/r")
+
+
+def package(text: str = "") -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), text)
+    return buffer.getvalue()
+
+
+class FakePool:
+    """Loads when the world lets it, and notes it."""
+
+    def __init__(self, world: World, version: Version) -> None:
+        self._world = world
+        self.version = version
+        self.draining = False
+        self.is_called = False
+        self.provisioned = 0
+        self.fault: Exception | None = None
+
+    async def warm(self) -> None:
+        self._world.loading.append(self.version.number)
+        await self._world.gate.wait()
+        if self._world.fault is not None:
+            raise self._world.fault
+        self._world.loaded.append(self.version.number)
+
+
+class FakeSupervisor:
+    """Pools by the versions' keys."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._pools: dict[Any, FakePool] = {}
+
+    @property
+    def pools(self) -> list[FakePool]:
+        return list(self._pools.values())
+
+    def open(self, version: Version) -> FakePool:
+        return self._pools.setdefault(version.key, FakePool(self._world, version))
+
+    def find(self, version: Version) -> FakePool | None:
+        return self._pools.get(version.key)
+
+    def retire(self, version: Version) -> None:
+        if (pool := self._pools.pop(version.key, None)) is not None:
+            pool.draining = True
+
+    def limit(self, version: Version) -> None:
+        self._world.limit = version.function.limits.concurrency_max
+
+
+class World:
+    """The parts that serve what the API makes."""
+
+    def __init__(self, directory: Path, db: Database, tasks: asyncio.TaskGroup) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fault: Exception | None = None
+        self.loading: list[str] = []
+        self.loaded: list[str] = []
+        self.limit = 0
+        self.followed: list[Version] = []
+        self.functions = Functions()
+        self.resources = Resources(db)
+        self.registry = Registry(self.resources, self.functions, Address())
+        self.registry.open()
+        self.supervisor = FakeSupervisor(self)
+        supervisor: Any = self.supervisor
+        code, runtimes = CodeStore(str(directory / "code")), Runtimes()
+        builder = Builder(runtimes, code, str(directory / "builds"))
+        self.deployer = Deployer(builder, code, self.functions, supervisor)
+        self.packages = Packages(str(directory / "packages"))
+        machine = Machine(runtimes, self.packages, self.deployer, _check, 1024)
+        api = ApiTable()
+        self.editions = Editions(self.registry, machine, str, api)
+        serving = Serving(self.registry, self.deployer, self.followed.append, tasks)
+        self.lifecycle = Lifecycle(
+            self.registry, machine, self.editions, serving, api, self.registry.packages
+        )
+
+    async def create(self, **more: Any) -> Made:
+        return await self.lifecycle.create("f", SETTINGS, package(), tags={}, **more)
+
+    async def update(self, text: str = "new = 1", **more: Any) -> Made:
+        return await self.lifecycle.update("f", lambda old: old.settings, package(text), **more)
+
+    def called(self) -> None:
+        """Somebody calls $LATEST."""
+        self.supervisor.open(self.functions.resolve("f")).is_called = True
+
+    def commits(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """How many records each commit from now on writes."""
+        sizes: list[int] = []
+        commit = self.resources.commit
+
+        async def noted(changes: Any) -> None:
+            sizes.append(len(changes))
+            await commit(changes)
+
+        monkeypatch.setattr(self.resources, "commit", noted)
+        return sizes
+
+
+def _check(_: Function) -> None:
+    """Everything can be run."""
+
+
+@pytest.fixture
+async def world(tmp_path: Path, db: Database) -> AsyncIterator[World]:
+    running = asyncio.Event()
+    made: asyncio.Future[World] = asyncio.get_running_loop().create_future()
+
+    async def serve() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            made.set_result(World(tmp_path, db, tasks))
+            await running.wait()
+
+    # A task group must be left in the task that it was entered in.
+    serving = asyncio.create_task(serve())
+    world = await made
+    yield world
+    world.gate.set()
+    running.set()
+    async with asyncio.timeout(PATIENCE_S):
+        await serving
+
+
+async def until_loading(world: World, *numbers: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while sorted(world.loading) != sorted(numbers):  # noqa: ASYNC110  # others' work
+            await asyncio.sleep(0.002)
+
+
+async def test_a_function_and_its_first_version_are_one_commit_and_loaded_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = world.commits(monkeypatch)
+    made = await world.create(publish=True)
+    assert made.number == "1"
+    assert len(commits) == 1
+    assert world.functions.resolve("f", "1").code_sha256
+    await until_loading(world, "1")
+
+
+@pytest.mark.parametrize("called", [False, True])
+async def test_an_update_that_publishes_loads_its_version_and_latest_where_it_is_called(
+    world: World, called: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.create(publish=True)
+    await until_loading(world, "1")
+    if called:
+        world.called()
+    world.loading.clear()
+    world.gate.clear()
+    commits = world.commits(monkeypatch)
+    old = world.functions.resolve("f")
+    updating = asyncio.create_task(world.update(publish=True))
+    await until_loading(world, "2", *([LATEST] if called else []))
+    assert not updating.done()
+    assert world.functions.resolve("f") is old
+    world.gate.set()
+    made = await updating
+    assert (made.number, len(commits)) == ("2", 1)
+    new = world.functions.resolve("f")
+    assert new.code_sha256 == world.functions.resolve("f", "2").code_sha256 != old.code_sha256
+    await asyncio.sleep(0.01)
+    assert len(world.loading) == 1 + called
+
+
+async def test_an_update_waits_for_the_code_only_where_it_is_called(world: World) -> None:
+    await world.create()
+    await until_loading(world, LATEST)
+    world.gate.clear()
+    await world.update()
+    await until_loading(world, LATEST, LATEST)
+    world.called()
+    updating = asyncio.create_task(world.update("newer = 1"))
+    await until_loading(world, LATEST, LATEST, LATEST)
+    assert not updating.done()
+    world.gate.set()
+    await updating
+
+
+async def test_what_is_the_same_is_not_published_twice(world: World) -> None:
+    first = await world.create(publish=True)
+    again = await world.update("", publish=True)
+    assert again == first
+    assert (await world.lifecycle.publish("f")) == first
+    assert world.registry.numbers("f") == ["1"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [InitFailed(Status.INIT, b'"no"'), MachineError("cannot fork"), OSError("no descriptors")],
+)
+async def test_what_cannot_be_loaded_is_served_and_told(
+    world: World, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.create()
+    await until_loading(world, LATEST)
+    world.called()
+    world.fault = fault
+    with caplog.at_level(logging.WARNING):
+        made = await world.update(publish=True)
+    assert made.number == "1"
+    assert world.functions.resolve("f").code_sha256 == world.functions.resolve("f", "1").code_sha256
+    assert caplog.text.count("f cannot be ") == 2
+
+
+async def test_what_is_deleted_before_its_turn_to_be_loaded_is_not_opened_again(
+    world: World,
+) -> None:
+    world.gate.clear()
+    for name in ("a", "b"):
+        await world.lifecycle.create(name, SETTINGS, package(), tags={})
+    await until_loading(world, LATEST, LATEST)
+    await world.create()
+    await asyncio.sleep(0)
+    await world.lifecycle.delete("f")
+    world.gate.set()
+    await until_loading(world, LATEST, LATEST)
+    await asyncio.sleep(0.01)
+    assert len(world.loading) == 2
+    assert {pool.version.function.name for pool in world.supervisor.pools} == {"a", "b"}
+
+
+async def test_a_version_may_run_what_its_function_may_by_now(world: World) -> None:
+    """Else events to it would be given up as if nothing were reserved."""
+    await world.create()
+    await world.lifecycle.reserve("f", 0)
+    await world.lifecycle.publish("f")
+    await world.lifecycle.reserve("f", 5)
+    limits = world.functions.resolve("f", "1").function.limits
+    assert (limits.concurrency_max, limits.waiting_max) == (5, 0)
+    await world.lifecycle.reserve("f", None)
+    limits = world.functions.resolve("f", "1").function.limits
+    assert limits == world.functions.resolve("f").function.limits
