@@ -16,24 +16,28 @@ import pytest
 from tests.e2e.project import BIN, Project, until
 
 HANDLERS = Path(__file__).with_name("handlers.py")
+# An emulated machine takes its time.
+PATIENT = "init_timeout_s = 120"
+UNHURRIED = "timeout_s = 60"
 FUNCTIONS = {
-    "echo": "timeout_s = 60",
-    "count": "",
-    "where": 'environment = { COLOUR = "blue", OMP_NUM_THREADS = "3" }',
+    "echo": UNHURRIED,
+    "count": UNHURRIED,
+    "where": f'{UNHURRIED}\nenvironment = {{ COLOUR = "blue", OMP_NUM_THREADS = "3" }}',
     "fields": "timeout_s = 20\nmemory_mb = 256",
-    "write": "tmp_mb = 8\nmounts = { IN = { path = 'in' }, OUT = { path = 'out', write = true } }",
-    "boom": "",
-    "leave": "",
-    "crash": "",
-    "unserialisable": "",
-    "large": "timeout_s = 60",
-    "hungry": "memory_mb = 64\ntimeout_s = 20",
-    "sleep": "timeout_s = 1\nconcurrency_max = 2\nwaiting_max = 1",
-    "spin": "timeout_s = 1",
+    "write": "timeout_s = 60\ntmp_mb = 8\n"
+    "mounts = { IN = { path = 'in' }, OUT = { path = 'out', write = true } }",
+    "boom": UNHURRIED,
+    "leave": UNHURRIED,
+    "crash": UNHURRIED,
+    "unserialisable": UNHURRIED,
+    "large": UNHURRIED,
+    "hungry": "memory_mb = 64\ntimeout_s = 60",
+    "sleep": "timeout_s = 2\nconcurrency_max = 2\nwaiting_max = 1",
+    "spin": "timeout_s = 2",
     "daemon": "timeout_s = 6\nmounts = { OUT = { path = 'out', write = true } }",
-    "forks": "processes_max = 20\ntimeout_s = 20",
-    "files": "files_max = 64",
-    "talk": "",
+    "forks": "processes_max = 20\ntimeout_s = 60",
+    "files": "files_max = 64\ntimeout_s = 60",
+    "talk": UNHURRIED,
 }
 
 
@@ -44,7 +48,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     shutil.copy(HANDLERS, project.root / "app.py")
     for name in ("in", "out"):
         (project.root / name).mkdir()
-    tables = [f'[functions.{n}]\nhandler = "app.{n}"\n{extra}' for n, extra in FUNCTIONS.items()]
+    tables = [
+        f'[functions.{name}]\nhandler = "app.{name}"\n{PATIENT}\n{extra}'
+        for name, extra in FUNCTIONS.items()
+    ]
     project.write("microfaas.toml", "\n".join(tables))
     project.start()
     yield project
@@ -168,8 +175,8 @@ def test_a_timeout_ends_the_invocation_and_the_next_one_works(
 ) -> None:
     error = served.fail(name, event)
     assert error["errorType"] == "Sandbox.Timedout"
-    assert error["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
-    until(lambda: "Task timed out after 1.00 seconds" in served.log(name), "the log line")
+    assert error["errorMessage"].endswith("Error: Task timed out after 2.00 seconds")
+    until(lambda: "Task timed out after 2.00 seconds" in served.log(name), "the log line")
     if name == "sleep":
         assert served.invoke("sleep", {"s": 0}) == "slept"
 
@@ -188,7 +195,7 @@ def test_processes_and_open_files_are_limited(served: Project) -> None:
 
 def test_too_many_calls_are_refused_with_a_time_to_come_back(served: Project) -> None:
     port = int(served.url.rpartition(":")[2])
-    body = b'{"s": 0.9}'
+    body = b'{"s": 1.5}'
     head = b"POST /2015-03-31/functions/sleep/invocations HTTP/1.1\r\nHost: x\r\n"
     request = head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     callers = [socket.create_connection(("127.0.0.1", port)) for _ in range(8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -99,7 +100,6 @@ environment = { AWS_LAMBDA_EXEC_WRAPPER = "/var/task/wrap" }
 [functions.extended]
 handler = "app.handler"
 code = "py"
-timeout_s = 30 # an emulated machine takes its time
 layers = ["extension"]
 
 [functions.lonely]
@@ -107,7 +107,6 @@ runtime = "provided.al2023"
 code = "custom"
 network = "none"
 endpoint = false
-timeout_s = 30
 """
 PY = """
 import os
@@ -142,6 +141,10 @@ done
 """
 
 
+# An emulated machine takes its time.
+PATIENT = r"\1\ninit_timeout_s = 120\ntimeout_s = 60"
+
+
 def fill(project: Project) -> None:
     project.write("js/look.js", LOOK)
     project.write("js/wrapped.js", "exports.handler = async () => process.env.WRAPPED;")
@@ -155,7 +158,7 @@ def fill(project: Project) -> None:
     project.write("upper/upper", "")
     project.write("extension/extensions/watch", EXTENSION).chmod(0o755)
     project.write("custom/bootstrap", BOOTSTRAP).chmod(0o755)
-    project.write("microfaas.toml", CONFIG)
+    project.write("microfaas.toml", re.sub(r"(?m)^(\[functions.*)", PATIENT, CONFIG))
 
 
 @pytest.fixture(scope="module", params=WHO)
