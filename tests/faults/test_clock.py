@@ -4,12 +4,13 @@ nothing waits for the time to come back."""
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import BIN, Project, until
+from tests.e2e.project import Project, until
 from tests.faults.books import End, ended
 
 FAILS_ONCE = """
@@ -46,7 +47,8 @@ class Clock:
             f"FAKETIME_TIMESTAMP_FILE={self._file}",
             "FAKETIME_NO_CACHE=1",
             "FAKETIME_DONT_FAKE_MONOTONIC=1",
-            str(BIN / "microfaas"),
+            sys.executable,
+            str(Path(__file__).with_name("faked.py")),
         ]
 
 
