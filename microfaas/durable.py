@@ -113,7 +113,6 @@ class Durable:
             self.queues.draft,
             functools.partial(permits, "sns.amazonaws.com"),
         )
-        self.destinations = Destinations({"topic": self.topics.sink, "queue": self.queues.sink})
         self._http = HttpSender()
         self._outbox = Outbox(self.store, self._http, tasks)
         self._mail = MailSender(config.smtp)
@@ -132,6 +131,9 @@ class Durable:
             targets,
             config.address,
             event.rules(self._triggers),
+        )
+        self.destinations = Destinations(
+            {"topic": self.topics.sink, "queue": self.queues.sink, "bus": self.rules.sink}
         )
         self.scheduler = Scheduler(self.resources, self.schedules, targets, config.address)
         self.events = Events(

@@ -78,9 +78,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
 class Destination(msgspec.Struct, frozen=True):
     """Where something is sent: a function (or a version or alias of it, `NAME:QUALIFIER`), queue
-    or topic by name, a URL, or a directory."""
+    or topic by name, the default event bus, a URL, or a directory."""
 
-    kind: Literal["function", "queue", "topic", "url", "directory"]
+    kind: Literal["function", "queue", "topic", "bus", "url", "directory"]
     name: str
 
 

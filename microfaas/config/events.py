@@ -12,10 +12,12 @@ from microfaas.config.reach import absolute
 from microfaas.config.tables import FunctionTable
 from microfaas.errors import Problem
 from microfaas.model import MIB, Destination, EventSettings, Function
+from microfaas.payloads.eventbridge import BUS
 
-_NAMED = ("function", "queue", "topic")
-_KNOWN = (
-    "function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: URL, or directory:PATH"
+_NAMED = ("function", "queue", "topic", "bus")
+KNOWN = (
+    f"function:NAME[:QUALIFIER], queue:NAME, topic:NAME, bus:{BUS}, an http: or https: URL, or "
+    "directory:PATH"
 )
 
 
@@ -56,7 +58,7 @@ def _destination(
         return None
     made = destination(text, root)
     if made is None:
-        problems.append(Problem(where, f"must be {_KNOWN}, not {strict.shown(text)}"))
+        problems.append(Problem(where, f"must be {KNOWN}, not {strict.shown(text)}"))
     return made
 
 
@@ -73,6 +75,8 @@ def destination(text: str, root: str) -> Destination | None:
         return Destination("directory", absolute(root, os.path.expanduser(name)))
     function, colon, qualifier = name.partition(":")
     if kind == "function" and (not function or (colon and qualifiers.refused(qualifier))):
+        return None
+    if kind == "bus" and name != BUS:
         return None
     for known in _NAMED:
         if kind == known and name:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from microfaas import strict
-from microfaas.config.events import destination
+from microfaas.config.events import KNOWN, destination
 from microfaas.config.functions import Trigger
 from microfaas.config.reach import absolute
 from microfaas.config.stream_tables import StreamTable
@@ -85,10 +85,7 @@ class StreamSettings(msgspec.Struct, kw_only=True):
             what = 'goes with starting_position = "AT_TIMESTAMP", and that needs it'
             problems.append(Problem(f"{where}.starting_at", what))
         if self.on_failure is not None and destination(self.on_failure, "/") is None:
-            what = (
-                "must be function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: "
-                f"URL, or directory:PATH, not {strict.shown(self.on_failure)}"
-            )
+            what = f"must be {KNOWN}, not {strict.shown(self.on_failure)}"
             problems.append(Problem(f"{where}.on_failure", what))
         if self.tumbling_window_s and self.parallelization > 1:
             what = "must be 1 with tumbling_window_s: a window is of a whole shard"

@@ -217,8 +217,8 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         str | None,
         Meta(
             description="where the record of an event that succeeded is sent: "
-            "`function:NAME[:QUALIFIER]`, `queue:NAME`, `topic:NAME`, an `http:` or `https:` URL, "
-            "or `directory:PATH`"
+            "`function:NAME[:QUALIFIER]`, `queue:NAME`, `topic:NAME`, `bus:default`, an `http:` "
+            "or `https:` URL, or `directory:PATH`"
         ),
     ] = None
     on_failure: Annotated[

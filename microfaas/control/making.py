@@ -11,6 +11,7 @@ import msgspec
 from microfaas.control.records import Edition, InvokeConfig, Settings
 from microfaas.messaging.targets import place
 from microfaas.model import Destination, EventSettings, Function, Limits
+from microfaas.payloads.eventbridge import BUS, bus_in
 from microfaas.runtime import RuntimeNotFound, Runtimes
 
 Path = Callable[[str], str]
@@ -104,6 +105,8 @@ def events(settings: EventSettings, dead_letter: str, config: InvokeConfig | Non
 
 def destination(arn: str) -> Destination | None:
     """Where an ARN leads on this machine; None when it leads nowhere."""
+    if bus_in(arn) == BUS:
+        return Destination("bus", BUS)
     to = place(arn) if arn else None
     if to is None or to.kind == "stream":
         return None

@@ -19,7 +19,7 @@ class Destinations:
     """Each kind of destination has a sink that knows its form of message."""
 
     def __init__(self, sinks: Mapping[str, Sink]) -> None:
-        """`sinks` are those of queues and topics, which know who listens to them."""
+        """`sinks` are those of queues, topics and the bus, which know who listens to them."""
         self._sinks: Mapping[str, Sink] = {
             "function": _to_function,
             "url": _to_outbox,

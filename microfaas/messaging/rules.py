@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from microfaas.errors import ServiceError
+from microfaas.errors import MicrofaasError, ServiceError
 from microfaas.messaging.schedules import Plan, Schedules
 from microfaas.messaging.targets import Target, Targets
 from microfaas.model import Address
@@ -28,7 +28,7 @@ from microfaas.store.resources import Resource, Resources
 from microfaas.timetable import InvalidSchedule, parse
 
 KIND = "rule"
-BUS = "default"
+BUS = eventbridge.BUS
 # AWS's, for one bus; and twenty times AWS's for one rule.
 RULES_MAX = 300
 TARGETS_MAX = 100
@@ -170,11 +170,26 @@ class Rules:
         """Send events to whoever listens for them. Raises QueueFull, MachineError."""
         batch = Batch()
         for occurrence in occurrences:
-            event = eventbridge.event(self._address, occurrence)
-            for each in (*self._declared, *self._listening.values()):
-                if each is not None and each.pattern.matches(event):
-                    self._tell(batch, each.rule, event)
+            self._add(batch, occurrence)
         await self._store.commit(batch)
+
+    def sink(self, batch: Batch, _: str, body: bytes, __: object) -> None:
+        """A destination's way in: the record of an invocation's end. Raises MicrofaasError."""
+        if not self._declared and not any(self._listening.values()):
+            return
+        try:
+            record = msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MicrofaasError(f"cannot put the record on the bus: {error}") from None
+        at_ms = int(self._clock() * 1000)
+        self._add(batch, eventbridge.of_end(self._address, str(uuid.uuid4()), at_ms, record))
+
+    def _add(self, batch: Batch, occurrence: Occurrence) -> None:
+        """Put what whoever listens is sent into a batch."""
+        event = eventbridge.event(self._address, occurrence)
+        for each in (*self._declared, *self._listening.values()):
+            if each is not None and each.pattern.matches(event):
+                self._tell(batch, each.rule, event)
 
     def _tell(self, batch: Batch, rule: Rule, event: dict[str, Any]) -> None:
         about = self.arn(rule.name), rule.name

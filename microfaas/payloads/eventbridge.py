@@ -16,7 +16,10 @@ from microfaas.model import Address
 _SCHEDULER_WORD = re.compile(r"<aws\.scheduler\.([a-z-]+)>")
 _PLACEHOLDER = re.compile(r"<([A-Za-z0-9_.-]+)>")
 _STEP = re.compile(r"[A-Za-z0-9_-]+(\[[0-9]+\])?")
+_BUS_ARN = re.compile(r"arn:aws[\w-]*:events:[\w-]+:\d{12}:event-bus/([\w./-]{1,256})")
 MISSING = object()
+# The one bus there is.
+BUS = "default"
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,16 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     detail_type: str
     detail: Any
     resources: tuple[str, ...] = ()
+
+
+def bus_arn(address: Address) -> str:
+    return f"arn:aws:events:{address.region}:{address.account_id}:event-bus/{BUS}"
+
+
+def bus_in(arn: str) -> str | None:
+    """A bus by its ARN, as a name; None for anything else's."""
+    match = _BUS_ARN.fullmatch(arn)
+    return match[1] if match else None
 
 
 def rule_arn(address: Address, name: str) -> str:
@@ -58,6 +71,20 @@ def event(address: Address, occurrence: Occurrence) -> dict[str, Any]:
         "resources": list(occurrence.resources),
         "detail": occurrence.detail,
     }
+
+
+def of_end(address: Address, end_id: str, at_ms: int, record: Mapping[str, Any]) -> Occurrence:
+    """What a destination on the bus is told of an invocation, by the record of its end."""
+    asked = record["requestContext"]
+    how = "Success" if asked["condition"] == "Success" else "Failure"
+    return Occurrence(
+        id=end_id,
+        at_ms=at_ms,
+        source="lambda",
+        detail_type=f"Lambda Function Invocation Result - {how}",
+        detail=record,
+        resources=(bus_arn(address), asked["functionArn"]),
+    )
 
 
 def of_rule(address: Address, arn: str, tick: Tick) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from microfaas.config import qualifiers
 from microfaas.errors import Problem
 from microfaas.model import Address
+from microfaas.payloads.eventbridge import BUS
 from microfaas.templates.document import Document
 from microfaas.templates.references import function_of
 from microfaas.templates.stack import Stack
 
 # An ARN's service, as destinations name what they send to.
-_DESTINATIONS = {"lambda": "function", "sqs": "queue", "sns": "topic"}
+_DESTINATIONS = {"lambda": "function", "sqs": "queue", "sns": "topic", "events": "bus"}
 
 
 class Resource(NamedTuple):
@@ -82,8 +83,11 @@ class Scene:
         """`queue:NAME` and the like for an ARN."""
         kind = _DESTINATIONS.get(service_of(arn))
         if kind is None:
-            what = f"{arn} is no queue, topic or function, which is what can be sent to here"
+            what = f"{arn} is no queue, topic, function or event bus: what can be sent to here"
             self.fault(resource, what)
+            return None
+        if kind == "bus" and last_name(arn) != BUS:
+            self.fault(resource, f"{arn} is another event bus than the {BUS} one, which is there")
             return None
         if kind != "function":
             return f"{kind}:{last_name(arn)}"

@@ -7,6 +7,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tests.e2e.control import create
 from tests.e2e.noted import ARN, ROLE, Noted, error_of
 from tests.e2e.project import Project, until
 
@@ -39,6 +40,35 @@ def test_the_bus_tells_whoever_listens(project: Project) -> None:
     assert event["id"] == reply["Entries"][1]["EventId"]
     assert event["detail"] == {"total": 150}
     assert event["detail-type"] == "placed"
+
+
+def test_the_bus_is_a_destination_of_files_and_apis_functions(project: Project) -> None:
+    project.write("work.py", "def handler(event, context):\n    return event['n'] / event['by']\n")
+    noted = Noted(
+        project,
+        '[[functions.app.triggers]]\ntype = "event"\nsource = "lambda"\n'
+        '[functions.work]\nhandler = "work.handler"\nretries_max = 0\n'
+        'on_success = "bus:default"\non_failure = "bus:default"\n',
+    )
+    lambdas = noted.client("lambda")
+    create(lambdas, "made", 'def handler(event, context):\n    return "made"\n')
+    bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
+    lambdas.put_function_event_invoke_config(
+        FunctionName="made", DestinationConfig={"OnSuccess": {"Destination": bus}}
+    )
+    for name, by in (("work", 2), ("work", 0), ("made", 1)):
+        event = json.dumps({"n": 1, "by": by})
+        lambdas.invoke(FunctionName=name, InvocationType="Event", Payload=event)
+    until(lambda: len(noted.events()) == 3, "three ends")
+    ends = sorted(noted.events(), key=lambda each: json.dumps(each["detail"]["responsePayload"]))
+    assert [(each["detail-type"], each["resources"]) for each in ends] == [
+        ("Lambda Function Invocation Result - Success", [bus, ARN.replace("app", "made:$LATEST")]),
+        ("Lambda Function Invocation Result - Success", [bus, ARN.replace("app", "work:$LATEST")]),
+        ("Lambda Function Invocation Result - Failure", [bus, ARN.replace("app", "work:$LATEST")]),
+    ]
+    assert ends[1]["detail"]["responsePayload"] == 0.5
+    assert ends[2]["detail"]["requestContext"]["condition"] == "RetriesExhausted"
+    assert ends[2]["detail"]["requestPayload"] == {"n": 1, "by": 0}
 
 
 def test_rules_and_targets_through_boto3(project: Project) -> None:

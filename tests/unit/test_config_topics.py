@@ -18,8 +18,8 @@ from microfaas.triggers.topic import TopicSettings
 KINDS = {"topic": TopicSettings}
 NAMED = "needs exactly one of function, queue, url and email"
 KNOWN = (
-    "must be function:NAME[:QUALIFIER], queue:NAME, topic:NAME, an http: or https: URL, or "
-    "directory:PATH"
+    "must be function:NAME[:QUALIFIER], queue:NAME, topic:NAME, bus:default, an http: or https: "
+    "URL, or directory:PATH"
 )
 
 

@@ -16,6 +16,7 @@ from microfaas.errors import ConfigError, Problem
 from microfaas.gateway.aws import model
 from microfaas.gateway.aws.lambda_settings import DEPRECATED
 from microfaas.model import Address, Destination, EventSettings, Function
+from microfaas.payloads.eventbridge import bus_arn
 from microfaas.runtime import Runtimes
 
 # The keys of a function that the API has a place for.
@@ -44,7 +45,7 @@ _DEPLOYABLE = frozenset(
     )
 )
 _RETRIES_MAX = 2
-_SERVICES = {"function": "lambda", "queue": "sqs", "topic": "sns"}
+_SERVICES = {"function": "lambda", "queue": "sqs", "topic": "sns", "bus": "events"}
 # Of all that the template has for the API alone, what a new function is given and keeps.
 _AT_BIRTH = ("Architectures",)
 
@@ -87,9 +88,11 @@ def functions(source: Source, chosen: Iterable[str]) -> list[Wanted]:
 
 
 def arn(address: Address, to: Destination) -> str:
-    """The ARN of a function, queue or topic there."""
+    """The ARN of a function, queue, topic or bus there."""
     if to.kind == "function":
         return address.arn(to.name)
+    if to.kind == "bus":
+        return bus_arn(address)
     return f"arn:aws:{_SERVICES[to.kind]}:{address.region}:{address.account_id}:{to.name}"
 
 
@@ -172,7 +175,7 @@ def _check(where: str, row: Mapping[str, Any], function: Function, problems: lis
     for key in ("on_success", "on_failure"):
         to: Destination | None = getattr(function.events, key)
         if to is not None and to.kind not in _SERVICES:
-            what = "must be a function, queue or topic to be deployed"
+            what = "must be a function, queue, topic or bus to be deployed"
             problems.append(Problem(f"{where}.{key}", what))
 
 

@@ -32,7 +32,7 @@ class EventsApi:
 
     def __init__(self, rules: Rules, address: Address) -> None:
         self._rules = rules
-        self._bus_arn = f"arn:aws:events:{address.region}:{address.account_id}:event-bus/{BUS}"
+        self._bus_arn = eventbridge.bus_arn(address)
 
     def service(self) -> Service:
         return Service(

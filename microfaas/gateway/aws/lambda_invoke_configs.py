@@ -19,6 +19,7 @@ from microfaas.gateway.aws.paging import page
 from microfaas.gateway.aws.service import Call, Caller, Params
 from microfaas.messaging.targets import Place, place
 from microfaas.model import LATEST
+from microfaas.payloads.eventbridge import bus_arn
 
 # Parameters and their fields.
 _FIELDS = {"MaximumRetryAttempts": "retries_max", "MaximumEventAgeInSeconds": "age_s_max"}
@@ -133,8 +134,11 @@ class InvokeConfigsApi:
                 f"onSuccess={on_success}, onFailure={on_failure}) is invalid."
             )
         for arn, match in services.items():
+            if arn == bus_arn(self._registry.address):
+                continue
             if match is not None and match[1] in _UNSERVED:
-                refuse(f"microfaas sends to functions, queues and topics, and not to {arn}.")
+                to_what = "functions, queues, topics and its default event bus"
+                refuse(f"microfaas sends to {to_what}, and not to {arn}.")
             to = place(arn)
             if to is None or not self._serves(to):
                 refuse(f"The destination ARN {arn} is invalid.")

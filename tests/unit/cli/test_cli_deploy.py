@@ -483,14 +483,14 @@ def test_a_language_is_its_newest_version() -> None:
 def test_events_are_seen_through_as_the_file_says() -> None:
     Path("microfaas.toml").write_text(
         '[functions.f]\nretries_max = 1\nevent_age_s_max = 120\non_failure = "queue:dead"\n'
-        'on_success = "function:f"\ndead_letter = "topic:alarms"\nconcurrency_max = 3\n'
+        'on_success = "bus:default"\ndead_letter = "topic:alarms"\nconcurrency_max = 3\n'
     )
     [made] = wanted.functions(source.deploying(".", {}, ""), ())
     assert made.events == {
         "MaximumRetryAttempts": 1,
         "MaximumEventAgeInSeconds": 120,
         "DestinationConfig": {
-            "OnSuccess": {"Destination": "arn:aws:lambda:us-east-1:123456789012:function:f"},
+            "OnSuccess": {"Destination": "arn:aws:events:us-east-1:123456789012:event-bus/default"},
             "OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:dead"},
         },
     }

@@ -118,6 +118,44 @@ async def test_an_event_is_taken_whole_or_not_at_all(bus: Bus) -> None:
     assert bus.bodies("function:f") == []
 
 
+def record(condition: str) -> bytes:
+    asked = {"requestId": "r", "functionArn": f"{LAMBDA}f:$LATEST", "condition": condition}
+    return json.dumps({"version": "1.0", "requestContext": asked, "responsePayload": [1]}).encode()
+
+
+async def test_the_end_of_an_invocation_is_an_event_in_its_own_batch(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", pattern='{"source": ["lambda"]}'))
+    failed = {"detail-type": ["Lambda Function Invocation Result - Failure"]}
+    await bus.rules.put(Rule(name="b", pattern=json.dumps(failed)))
+    for name in ("a", "b"):
+        await bus.rules.put_targets(name, [Target(id="1", arn=QUEUE + name)])
+    batch = Batch()
+    for condition in ("Success", "RetriesExhausted"):
+        bus.rules.sink(batch, "default", record(condition), {})
+    assert bus.bodies("queue:a") == []
+    await bus.store.commit(batch)
+    good, bad = bus.bodies("queue:a")
+    assert [good["detail-type"], bad["detail-type"]] == [
+        "Lambda Function Invocation Result - Success",
+        "Lambda Function Invocation Result - Failure",
+    ]
+    assert bus.bodies("queue:b") == [bad]
+    assert bad["source"] == "lambda"
+    assert bad["resources"] == [
+        "arn:aws:events:us-east-1:123456789012:event-bus/default",
+        f"{LAMBDA}f:$LATEST",
+    ]
+    assert bad["detail"] == json.loads(record("RetriesExhausted"))
+
+
+async def test_a_record_that_cannot_be_read_is_refused_if_anybody_listens(bus: Bus) -> None:
+    deep = b"[" * 100_000
+    bus.rules.sink(Batch(), "default", deep, {})
+    await bus.rules.put(Rule(name="a", pattern=SHOP))
+    with pytest.raises(MicrofaasError, match="cannot put the record on the bus"):
+        bus.rules.sink(Batch(), "default", deep, {})
+
+
 async def test_rules_and_their_ticks_outlive_a_crash(bus: Bus) -> None:
     await bus.rules.put(Rule(name="a", pattern=SHOP))
     await bus.rules.put(Rule(name="tick", expression="rate(1 minute)"))

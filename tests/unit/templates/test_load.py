@@ -51,7 +51,11 @@ Environment:
 EventInvokeConfig:
   MaximumRetryAttempts: 1
   MaximumEventAgeInSeconds: 120
-  DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Queue.Arn}}
+  DestinationConfig:
+    OnFailure: {Type: SQS, Destination: !GetAtt Queue.Arn}
+    OnSuccess:
+      Type: EventBridge
+      Destination: !Sub "arn:aws:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 """
         )
     )
@@ -70,6 +74,7 @@ EventInvokeConfig:
             "log_format": "JSON",
             "system_log_level": "WARN",
             "dead_letter": "queue:Queue",
+            "on_success": "bus:default",
             "environment": {
                 "QUEUE": "http://here:9000/111122223333/Queue",
                 "ARN": "arn:aws:sqs:eu-central-1:111122223333:Queue",
@@ -593,6 +598,11 @@ def plain(kind: str, properties: str) -> str:
             "template.yaml:3: Resource with id [A]",
         ),
         (plain("AWS::SQS::Queue", "{QueueName: !Sub 'a-${It.Arn}'}"), "It is not here, or has no"),
+        (
+            sam(function(more="EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: "
+                "EventBridge, Destination: 'arn:aws:events:us-east-1:1:event-bus/own'}}}\n")),
+            "event-bus/own is another event bus than the default one",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_had_is_told(load: Load, text: str, told: str) -> None:

@@ -21,6 +21,7 @@ GET, LIST = "get_function_event_invoke_config", "list_function_event_invoke_conf
 DELETE = "delete_function_event_invoke_config"
 HERE = "123456789012"
 QUEUE, TOPIC = f"arn:aws:sqs:us-east-1:{HERE}:q", f"arn:aws:sns:us-east-1:{HERE}:t"
+BUS = f"arn:aws:events:us-east-1:{HERE}:event-bus/default"
 OTHER = ARN[:-1] + "g"
 WRONG, MISSING = ("InvalidParameterValueException", 400), ("ResourceNotFoundException", 404)
 NOTHING = {"OnSuccess": {}, "OnFailure": {}}
@@ -84,6 +85,12 @@ async def test_it_is_set_changed_and_removed(world: World) -> None:
     assert world.restarted().event_settings("f").retries_max == 2
 
 
+async def test_the_default_bus_may_be_told(world: World) -> None:
+    await told(world, PUT, FunctionName="f", **to(BUS, BUS))
+    settings = world.restarted().event_settings("f")
+    assert settings.on_success == settings.on_failure == Destination("bus", "default")
+
+
 async def test_each_qualifier_has_its_own(world: World) -> None:
     for qualifier, retries in (("live", 1), ("1", 0)):
         await told(world, PUT, FunctionName=f"f:{qualifier}", MaximumRetryAttempts=retries)
@@ -133,7 +140,11 @@ async def test_what_cannot_be_is_refused_in_lambdas_words(world: World) -> None:
          "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination="
          f"{strange}), onFailure=null) is invalid."),
         (PUT, {"FunctionName": "f", **to(failure="arn:aws:s3:::b")}, WRONG,
-         "microfaas sends to functions, queues and topics, and not to arn:aws:s3:::b."),
+         "microfaas sends to functions, queues, topics and its default event bus, and not to "
+         "arn:aws:s3:::b."),
+        (PUT, {"FunctionName": "f", **to(BUS + "s")}, WRONG,
+         "microfaas sends to functions, queues, topics and its default event bus, and not to "
+         f"{BUS}s."),
     ):  # fmt: skip
         given: dict[str, Any] = dict(params)
         assert await world.refused(operation, **given) == (*expected, text), (operation, params)
