@@ -38,8 +38,25 @@ def allows(
 
 def like(pattern: str, text: str) -> bool:
     """Whether a text fits a pattern, where `*` stands for any characters and `?` for one."""
-    parts = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
-    return re.fullmatch(".*".join(parts), text, re.DOTALL) is not None
+    first, *rest = pattern.split("*")
+    if not rest:
+        return _plain(first).fullmatch(text) is not None
+    *middle, last = rest
+    end = len(text) - len(last)
+    if end < len(first) or not (_plain(first).match(text) and _plain(last).match(text, end)):
+        return False
+    # Each part where it is met first: there is never anything to take back, whatever the text.
+    at = len(first)
+    for part in middle:
+        found = _plain(part).search(text, at, end)
+        if found is None:
+            return False
+        at = found.end()
+    return True
+
+
+def _plain(part: str) -> re.Pattern[str]:
+    return re.compile(re.escape(part).replace(r"\?", "."), re.DOTALL)
 
 
 def arn_like(pattern: str, arn: str) -> bool:
