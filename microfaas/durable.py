@@ -47,7 +47,7 @@ from microfaas.messaging.streams import Streams
 from microfaas.messaging.subscriptions import Subscription, Subscriptions
 from microfaas.messaging.targets import Kind, Send, Targets
 from microfaas.messaging.topics import Topics
-from microfaas.model import Version
+from microfaas.model import EventSettings, Version
 from microfaas.store import signing
 from microfaas.store.db import Database
 from microfaas.store.dead import DeadLetters
@@ -163,7 +163,8 @@ class Durable:
         """Start to deal with what waits."""
         for version in self._functions.all():
             self.follow(version)
-        self.events.serve({})
+        # Their events wait until they can be run, as long as they may.
+        self.events.serve(dict.fromkeys(self._functions.failed(), Served(EventSettings(), 1)))
         self.moves.serve()
         self._into_streams.serve()
         settings = [function.events for function in self._config.functions]
@@ -239,7 +240,7 @@ class Durable:
         """Whether there is a function, or a queue, of that name."""
         if protocol == "sqs":
             return name in self.queues.directory
-        return protocol == "lambda" and self._functions.latest(name) is not None
+        return protocol == "lambda" and self._functions.knows(name)
 
     async def _prune(self) -> None:
         """Keep the histories within their bounds."""

@@ -95,6 +95,13 @@ class MachineError(MicrofaasError):
     """This machine could not do what it should: start a process, write a file, make a cgroup."""
 
 
+class FunctionFailed(MachineError):
+    """A function, version or alias that is there, and that this machine cannot run."""
+
+    def __init__(self, name: str, qualifier: str, why: str) -> None:
+        super().__init__(f"cannot run function {name}:{qualifier}: {why}")
+
+
 class ShuttingDown(MicrofaasError):
     """The server is stopping and takes nothing new."""
 

@@ -36,7 +36,7 @@ class Invoker:
         self._watching.pop((name, number), None)
 
     def check(self, name: str, qualifier: str) -> Version:
-        """The version that would run. Raises FunctionNotFound."""
+        """The version that would run. Raises FunctionNotFound, FunctionFailed."""
         return self._functions.resolve(name, qualifier)
 
     async def invoke(

@@ -83,11 +83,10 @@ class Routing:
         return alias.version if alias is not None else qualifier
 
     def _point(self, name: str, called: str, alias: Alias) -> None:
-        other, share = next(iter(alias.weights.items()), ("", 0.0))
-        served = self._registry.served.versions(name)
-        if alias.version in served and (not other or other in served):
-            pointer = Pointer(alias.version, other, share)
-            self._registry.served.point(name, called, pointer)
+        # What is left of a file's function that is gone leads nowhere.
+        if self._registry.knows(name):
+            other, share = next(iter(alias.weights.items()), ("", 0.0))
+            self._registry.served.point(name, called, Pointer(alias.version, other, share))
 
     def _provision(self, name: str) -> None:
         wanted: dict[str, int] = {}

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from microfaas.errors import (
     AccessRefused,
+    FunctionFailed,
     FunctionNotFound,
     InvalidRequest,
     MachineError,
@@ -22,6 +23,11 @@ _log = logging.getLogger("microfaas.gateway")
 
 # What is wrong with a request, where it is not the request itself.
 _STATUS = MappingProxyType({"ResourceNotFoundException": 404, "ResourceConflictException": 409})
+
+_FAILED = (
+    "The operation cannot be performed at this time. The function is currently in the following "
+    "state: Failed"
+)
 
 # The faults whose body spells `Message` with a capital, as AWS's model has them.
 _CAPITAL = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ServiceException"})
@@ -42,6 +48,8 @@ def fault(error: Exception, request_id: str, address: Address) -> Reply:
         return _refused(error, request_id)
     if isinstance(error, ShuttingDown):
         return reply(503, "ServiceUnavailableException", str(error), request_id)
+    if isinstance(error, FunctionFailed):
+        return reply(409, "ResourceConflictException", _FAILED, request_id)
     if isinstance(error, MachineError):
         _log.error("request %s: %s", request_id, error)
         return reply(500, "ServiceException", str(error), request_id)

@@ -15,7 +15,7 @@ import re
 from aiohttp import web
 
 from microfaas.control.urls import Found, Urls
-from microfaas.errors import AccessRefused, FunctionNotFound
+from microfaas.errors import AccessRefused, FunctionFailed, FunctionNotFound
 from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.auth import Guard
@@ -139,6 +139,8 @@ class FunctionUrls:
     def _refusal(self, error: Exception, request: web.Request, request_id: str) -> Reply:
         if isinstance(error, FunctionNotFound):
             return _denied("null", request_id)
+        if isinstance(error, FunctionFailed):
+            return Reply(502, f"x-amzn-RequestId: {request_id}\r\n{JSON}", b"Internal Server Error")
         if isinstance(error, AccessRefused):
             self._guard.tell(error, signable(request), peer_of(request.transport))
             if error.kind in ("AccessDeniedException", "MissingAuthenticationTokenException"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from microfaas.errors import FunctionNotFound
+from microfaas.errors import FunctionFailed, FunctionNotFound
 from microfaas.model import LATEST, Version
 
 
@@ -77,14 +77,27 @@ class Functions:
         return list(served.versions.values()) if served else []
 
     def resolve(self, name: str, qualifier: str = "") -> Version:
-        """Raises FunctionNotFound."""
+        """Raises FunctionNotFound, and FunctionFailed for what is there and cannot be served."""
         if not qualifier or qualifier == LATEST:
             version = self._latest.get(name)
-        else:
-            version = self._qualified(name, qualifier)
+            if version is None:
+                self._missing(name, LATEST, LATEST)
+            return version
+        served = self._served.get(name)
+        pointer = served.aliases.get(qualifier) if served else None
+        number = self._number(pointer) if pointer is not None else qualifier
+        version = served.versions.get(number) if served else None
         if version is None:
-            raise FunctionNotFound(name, qualifier or LATEST)
+            self._missing(name, qualifier, number)
         return version
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a function, served or failed."""
+        return name in self._latest or bool(self.fault(name, LATEST))
+
+    def failed(self) -> list[str]:
+        """The functions whose $LATEST cannot be served."""
+        return [name for name, served in self._served.items() if LATEST in served.faults]
 
     def latest(self, name: str) -> Version | None:
         return self._latest.get(name)
@@ -102,13 +115,12 @@ class Functions:
         """All versions of all functions."""
         return [each for served in self._served.values() for each in served.versions.values()]
 
-    def _qualified(self, name: str, qualifier: str) -> Version | None:
-        served = self._served.get(name)
-        if served is None:
-            return None
-        pointer = served.aliases.get(qualifier)
-        if pointer is None:
-            return served.versions.get(qualifier)
+    def _number(self, pointer: Pointer) -> str:
         if pointer.other and self._chance() < pointer.share:
-            return served.versions[pointer.other]
-        return served.versions[pointer.number]
+            return pointer.other
+        return pointer.number
+
+    def _missing(self, name: str, qualifier: str, number: str) -> NoReturn:
+        if why := self.fault(name, number):
+            raise FunctionFailed(name, qualifier, why)
+        raise FunctionNotFound(name, qualifier)

@@ -12,7 +12,7 @@ import msgspec
 from microfaas.config import Trigger
 from microfaas.control.http_routes import HttpRoutes
 from microfaas.dispatch.destinations import Destinations
-from microfaas.errors import FunctionNotFound
+from microfaas.errors import FunctionFailed, FunctionNotFound
 from microfaas.invoke import Invoker
 from microfaas.messaging.queues import Queues
 from microfaas.messaging.schedules import Schedules
@@ -58,7 +58,7 @@ class Surroundings:
         """What a function's calls may take: where there is no such alias or version, what the
         function's own may; where there is no such function, what is usual."""
         for qualifier in dict.fromkeys((trigger.qualifier, "")):
-            with contextlib.suppress(FunctionNotFound):
+            with contextlib.suppress(FunctionNotFound, FunctionFailed):
                 return self.invoker.check(trigger.function, qualifier).function.limits
         return Limits()
 

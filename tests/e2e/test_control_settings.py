@@ -74,6 +74,57 @@ def test_nobody_calls_a_function_that_has_reserved_nothing(project: Project, lam
         assert project.cli("cancel", each["request_id"]).returncode == 0
 
 
+def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
+    project: Project, lambdas: Any
+) -> None:
+    queues = client(project, "sqs")
+    queue = queues.create_queue(QueueName="in")["QueueUrl"]
+    create(lambdas, Publish=True, Timeout=3)
+    lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
+    lambdas.create_event_source_mapping(
+        FunctionName="f", EventSourceArn="arn:aws:sqs:us-east-1:123456789012:in"
+    )
+    lambdas.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
+    lambdas.update_function_code(FunctionName="f", ZipFile=package(SLOW))
+    lambdas.invoke(FunctionName="f", InvocationType="Event", Payload=b"2.9")
+    lambdas.invoke(FunctionName="f", InvocationType="Event", Payload=b"0")
+    project.kill()
+    for each in (project.data / "packages").glob("*.zip"):
+        each.rename(each.with_suffix(".gone"))
+    project.start()
+    lambdas, queues = client(project), client(project, "sqs")
+    queue = queues.get_queue_url(QueueName="in")["QueueUrl"]
+    queues.send_message(QueueUrl=queue, MessageBody="one")
+    shown = lambdas.get_function_configuration(FunctionName="f")
+    assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InternalError")
+    assert ".zip" in shown["StateReason"]
+    for qualifier in ("$LATEST", "1", "live"):
+        with pytest.raises(ClientError) as caught:
+            call(lambdas, qualifier=qualifier)
+        error = caught.value.response
+        assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (
+            "ResourceConflictException",
+            409,
+        )
+        assert error["Error"]["Message"].endswith("in the following state: Failed")
+    assert len(events(project, "waiting")) == 2
+    lambdas.update_function_code(FunctionName="f", ZipFile=package())
+    assert call(lambdas)["version"] == "$LATEST"
+    until(lambda: len(events(project, "ok")) == 2, "the events", timeout_s=90)
+
+    def emptied() -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return all(found[name] == "0" for name in names)
+
+    until(emptied, "the message of the queue", timeout_s=60)
+    project.stop()
+    for each in (project.data / "packages").glob("*.gone"):
+        each.rename(each.with_suffix(".zip"))
+    project.start()
+    assert call(client(project), qualifier="live")["version"] == "1"
+
+
 def test_provisioned_instances_are_there_before_they_are_called(
     project: Project, lambdas: Any
 ) -> None:

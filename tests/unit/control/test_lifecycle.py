@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,13 +15,14 @@ import pytest
 
 from microfaas.builder import Builder
 from microfaas.config import ApiTable
+from microfaas.control import restoring
 from microfaas.control.editions import Editions, Machine
 from microfaas.control.lifecycle import Lifecycle, Made
 from microfaas.control.records import Settings
 from microfaas.control.registry import Registry
 from microfaas.control.serving import Serving
 from microfaas.deploy import Deployer
-from microfaas.errors import MachineError
+from microfaas.errors import FunctionFailed, MachineError
 from microfaas.model import LATEST, Address, Function, Status, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.runtime import Runtimes
@@ -271,3 +273,27 @@ async def test_a_version_may_run_what_its_function_may_by_now(world: World) -> N
     await world.lifecycle.reserve("f", None)
     limits = world.functions.resolve("f", "1").function.limits
     assert limits == world.functions.resolve("f").function.limits
+
+
+async def test_what_cannot_be_restored_has_failed_until_it_is_changed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await world.create(publish=True)
+    os.unlink(world.packages.path(made.edition.package.sha256))
+    world.functions.forget("f")
+    with caplog.at_level(logging.ERROR):
+        await restoring.restore(world.registry, world.editions, world.deployer)
+    assert "f:$LATEST cannot be served" in caplog.text
+    for qualifier in ("", "1"):
+        with pytest.raises(FunctionFailed):
+            world.functions.resolve("f", qualifier)
+    assert world.registry.knows("f")
+    assert world.registry.exists("f", "1")
+    await world.update()
+    assert world.functions.resolve("f")
+    assert world.followed[-1] is world.functions.resolve("f")
+    with pytest.raises(FunctionFailed):
+        world.functions.resolve("f", "1")
+    await world.lifecycle.delete_version("f", "1")
+    await restoring.restore(world.registry, world.editions, world.deployer)
+    assert world.functions.failed() == []

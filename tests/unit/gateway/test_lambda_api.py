@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from microfaas.errors import InvalidRequest, MachineError, QueueFull, TooManyRequests
+from microfaas.errors import (
+    FunctionFailed,
+    InvalidRequest,
+    MachineError,
+    QueueFull,
+    TooManyRequests,
+)
 from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi
 from microfaas.gateway.reply import Reply
 from microfaas.model import (
@@ -199,6 +205,13 @@ async def test_an_unknown_function_is_not_found(world: World, kind: str) -> None
 @pytest.mark.parametrize("kind", ["RequestResponse", "Event", "DryRun"])
 async def test_an_unknown_qualifier_is_not_found(world: World, kind: str) -> None:
     assert (await world.call(qualifier="PROD", invocation_type=kind)).status == 404
+
+
+async def test_a_function_that_has_failed_is_there(world: World) -> None:
+    reply = await answering(world, FunctionFailed("f", "$LATEST", "its runtime is gone")).call()
+    assert (reply.status, fields(reply)["x-amzn-ErrorType"]) == (409, "ResourceConflictException")
+    text = json.loads(reply.body)["message"]
+    assert text.endswith("The function is currently in the following state: Failed")
 
 
 async def test_a_dry_run_runs_nothing(world: World) -> None:

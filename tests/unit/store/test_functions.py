@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microfaas.errors import FunctionNotFound
+from microfaas.errors import FunctionFailed, FunctionNotFound
 from microfaas.model import LATEST, Function, Limits, Version
 from microfaas.store.functions import Functions, Pointer
 
@@ -66,6 +66,41 @@ def test_nothing_is_left_of_a_function_that_is_forgotten() -> None:
     assert functions.latest("f") is None
     with pytest.raises(FunctionNotFound):
         functions.resolve("f", "1")
+
+
+def test_what_cannot_be_served_is_there_and_has_failed() -> None:
+    functions = served("1", "2")
+    functions.fail("f", "3", "its runtime is gone")
+    functions.fail("g", LATEST, "its package is gone")
+    functions.point("f", "live", Pointer("1", "3", 0.9))
+    for name, qualifier in (("f", "3"), ("f", "live"), ("g", ""), ("g", LATEST)):
+        with pytest.raises(FunctionFailed, match="is gone"):
+            functions.resolve(name, qualifier)
+    with pytest.raises(FunctionNotFound):
+        functions.resolve("g", "1")
+    assert functions.knows("f")
+    assert functions.knows("g")
+    assert not functions.knows("h")
+    assert functions.failed() == ["g"]
+    assert [each.function.name for each in functions.all()] == ["f"]
+    functions.put(version(name="g"))
+    functions.put(version("3"))
+    assert functions.resolve("g").number == LATEST
+    assert functions.resolve("f", "live").number == "3"
+    assert functions.failed() == []
+    functions.fail("f", "3", "again")
+    assert functions.drop("f", "2") is not None
+    functions.forget("f")
+    with pytest.raises(FunctionNotFound):
+        functions.resolve("f", "3")
+
+
+def test_what_failed_can_be_dropped() -> None:
+    functions = served("1")
+    functions.fail("f", "2", "it is gone")
+    assert functions.drop("f", "2") is None
+    with pytest.raises(FunctionNotFound):
+        functions.resolve("f", "2")
 
 
 def test_putting_gives_what_it_replaces() -> None:
