@@ -18,6 +18,7 @@ import msgspec
 
 from docs import aws_api
 from microfaas.config.api import ApiTable
+from microfaas.config.authorizers import AuthorizerTable
 from microfaas.config.cors import CorsTable
 from microfaas.config.endpoints import EndpointTable
 from microfaas.config.functions import TriggerTable
@@ -111,6 +112,7 @@ def page() -> str:
         "The key `type` says which kind of trigger it is, and so which keys there are besides.\n",
         section("Of every kind", TriggerTable, 3),
         *(section(f"`{kind}`", struct, 3) for kind, struct in table.settings().items()),
+        section("`authorizer` of `http`", AuthorizerTable, 3),
         section("`cors` of `http`", CorsTable, 3),
         section("`mock` of `http`", MockTable, 3),
     ]

@@ -22,7 +22,7 @@ from microfaas.config.functions import (
     make_function,
     make_triggers,
 )
-from microfaas.config.http import check_routes
+from microfaas.config.http import check_authorizers, check_routes
 from microfaas.config.queue_triggers import check_visibility
 from microfaas.config.queues import QueueTable, queue_tables
 from microfaas.config.reach import absolute
@@ -163,6 +163,7 @@ def parse(
     check_visibility(rows, triggers, queues, problems)
     check_names(triggers, problems)
     check_routes(triggers, problems)
+    check_authorizers(triggers, {function.name for function in made}, problems)
     check_destinations(made, problems)
     subscriptions = check_topics(settings.topics, problems)
     streams = settled(settings.streams, root)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from microfaas import strict
+from microfaas.config.authorizers import AuthorizerTable
 from microfaas.config.cors import CorsTable
 from microfaas.config.functions import Trigger
 from microfaas.errors import Problem
@@ -86,6 +87,10 @@ class HttpSettings(msgspec.Struct, kw_only=True):
         bool,
         Meta(description="callers need no key, where others do; else one that may invoke it"),
     ] = False
+    authorizer: Annotated[
+        AuthorizerTable | None,
+        Meta(description="a function that says who may call, in place of keys, see below"),
+    ] = None
     cors: Annotated[
         CorsTable | None, Meta(description="what browsers are told, see below; default nothing")
     ] = None
@@ -100,6 +105,11 @@ class HttpSettings(msgspec.Struct, kw_only=True):
             parse_route(self.route)
         except ValueError as error:
             problems.append(Problem(f"{where}.route", str(error)))
+        if self.authorizer is not None:
+            self.authorizer.check(f"{where}.authorizer", self.payload, problems)
+            if self.public:
+                what = "cannot go with an authorizer, which says who may call; leave one out"
+                problems.append(Problem(f"{where}.public", what))
         if self.cors is not None:
             self.cors.check(f"{where}.cors", problems)
         if self.mock is not None:
@@ -143,6 +153,17 @@ def check_routes(triggers: Iterable[Trigger], problems: list[Problem]) -> None:
                 f"function {other.function}; give each request one function"
             )
             problems.append(Problem(where, what))
+
+
+def check_authorizers(
+    triggers: Iterable[Trigger], functions: set[str], problems: list[Problem]
+) -> None:
+    """In a file, authorizers are its functions."""
+    for trigger in triggers:
+        table = trigger.settings.authorizer if isinstance(trigger.settings, HttpSettings) else None
+        if table is not None and table.function.partition(":")[0] not in functions:
+            where = f"{strict.join('functions', trigger.function)}.triggers"
+            problems.append(Problem(where, f"there is no function {table.function}"))
 
 
 def _segment(text: str, *, last: bool) -> Segment:

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from microfaas.config.http import ANY, REST, VARIABLE, Route
+from microfaas.payloads.authorizers import Authorizer
 from microfaas.payloads.http_answer import Answer
 
 
 class Served(NamedTuple):
     """A route and whom it calls. `payload` is the event's version; `public`: without a key.
 
-    `cors` has AWS's names. `mock` is answered without calling anybody.
+    An `authorizer` says who may call, where there is one. `cors` has AWS's names. `mock` is
+    answered without calling anybody.
     """
 
     route: Route
@@ -24,6 +26,7 @@ class Served(NamedTuple):
     public: bool = False
     cors: Mapping[str, Any] | None = None
     mock: Answer | None = None
+    authorizer: Authorizer | None = None
 
     @property
     def called(self) -> str:

@@ -2,7 +2,7 @@
 
 A request comes to the host `NAME.execute-api.REGION.ANYTHING`, or to any host below the path that
 is the gateway's prefix for routes. Who may call is whoever may invoke the function, where keys are
-asked for, and everybody where the trigger says so.
+asked for, and everybody where the trigger says so; or whom the trigger's authorizer lets in.
 
 A browser's preflight request is answered here, for the route that it is about, whoever asks: also
 where OPTIONS has no route, and in place of one that it has (AWS: "Configure CORS for HTTP APIs in
@@ -17,10 +17,11 @@ from types import MappingProxyType
 
 from aiohttp import web
 
-from microfaas.control.http_routes import HttpRoutes, Match
+from microfaas.control.http_routes import HttpRoutes, Match, Served
 from microfaas.errors import FunctionNotFound
 from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
+from microfaas.gateway.authorizers import Authorizers
 from microfaas.gateway.cors import Cors, asked_method, is_preflight
 from microfaas.gateway.entrance import Entrance
 from microfaas.gateway.lambda_api import LambdaApi
@@ -29,7 +30,7 @@ from microfaas.gateway.reply import JSON, Reply
 from microfaas.model import Address, Invocation
 from microfaas.payloads import http_answer, http_v1, http_v2
 from microfaas.payloads.http_answer import Answer
-from microfaas.payloads.http_request import HttpRequest, Occasion
+from microfaas.payloads.http_request import Occasion
 from microfaas.payloads.http_v2 import Api
 from microfaas.store.keys import Key
 
@@ -63,6 +64,7 @@ class HttpApis:
         self.prefix = prefix
         self._routes = routes
         self._api = api
+        self._authorizers = Authorizers(api, address)
         self._entrance = entrance
         self._answers = answers
         self._address = address
@@ -126,36 +128,44 @@ class HttpApis:
     ) -> web.StreamResponse:
         """Have the function answer; `place` is the API's name, and what of the path is not its."""
         name, behind = place
-        key = await self._admitted(request, match)
-        if match.served.mock is not None:
-            return outbound.say(match.served.mock)
-        asked = inbound.read(request, await self._entrance.body(request), behind)
-        invocation = self._invocation(match, asked, self._named(request, name, key), occasion)
-        return await outbound.end(await self._api.run(invocation, outbound.take))
-
-    async def _admitted(self, request: web.Request, match: Match) -> Key | None:
-        """Who calls; None where nobody is asked. Raises AccessRefused and more."""
-        if match.served.public:
-            return None
-        key = await self._entrance.identify(request)
-        if key is not None and self._entrance.guard is not None:
-            self._entrance.guard.permit(key, "invoke", "InvokeFunction", match.served.function)
-        return key
-
-    def _named(self, request: web.Request, name: str, key: Key | None) -> Api:
-        account_id = self._address.account_id
-        iam = None if key is None else inbound.iam(key, account_id)
-        return Api(name or self.prefix.strip("/"), inbound.host(request), account_id, iam)
-
-    def _invocation(
-        self, match: Match, asked: HttpRequest, api: Api, occasion: Occasion
-    ) -> Invocation:
         served = match.served
-        api = api._replace(route=served.route.key, path_parameters=match.parameters)
-        return Invocation(
+        key = await self._admitted(request, served)
+        api = self._named(request, name, key, match)
+        if served.authorizer is not None:
+            # Before the body is read: who may not call takes no memory.
+            bare = inbound.read(request, b"", behind)
+            known = await self._authorizers.ask(
+                served.authorizer, served.payload, bare, api, occasion
+            )
+            if isinstance(known, Reply):
+                return outbound.refuse(known)
+            api = api._replace(authorizer=known)
+        if served.mock is not None:
+            return outbound.say(served.mock)
+        asked = inbound.read(request, await self._entrance.body(request), behind)
+        invocation = Invocation(
             request_id=occasion.request_id,
             function=served.function,
             event=_EVENTS[served.payload](asked, api, occasion),
             qualifier=served.qualifier,
             trace_id=occasion.trace_id,
+        )
+        return await outbound.end(await self._api.run(invocation, outbound.take))
+
+    async def _admitted(self, request: web.Request, served: Served) -> Key | None:
+        """Whose key it is; None where none is asked for. Raises AccessRefused and more."""
+        if served.public or served.authorizer is not None:
+            return None
+        key = await self._entrance.identify(request)
+        if key is not None and self._entrance.guard is not None:
+            self._entrance.guard.permit(key, "invoke", "InvokeFunction", served.function)
+        return key
+
+    def _named(self, request: web.Request, name: str, key: Key | None, match: Match) -> Api:
+        account_id = self._address.account_id
+        return Api(
+            *(name or self.prefix.strip("/").replace("/", "-"), inbound.host(request), account_id),
+            iam=None if key is None else inbound.iam(key, account_id),
+            route=match.served.route.key,
+            path_parameters=match.parameters,
         )

@@ -23,29 +23,37 @@ _NOBODY = dict.fromkeys(
 
 def event(request: HttpRequest, api: Api, occasion: Occasion) -> bytes:
     """The event in JSON. What is not there is null, as in Lambda."""
+    table = {"version": "1.0", **head(request, api, occasion)}
+    given = http_request.body(request, _last(table["headers"], "content-type"))
+    return msgspec.json.encode({**table, "body": given.get("body"), **given})
+
+
+def head(request: HttpRequest, api: Api, occasion: Occasion) -> dict[str, Any]:
+    """All of the event but its version and the body."""
     headers = http_request.headers(request, occasion, proven=api.iam is not None)
     headers = _spelled(request, headers)
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         query.setdefault(name, []).append(value)
-    resource = api.route.partition(" ")[2] or "/{proxy+}"
-    given = http_request.body(request, _last(headers, "content-type"))
-    table = {
-        "version": "1.0",
+    resource = resource_of(api)
+    single = {name: values[-1] for name, values in headers.items()}
+    return {
         "resource": resource,
         "path": request.path,
         "httpMethod": request.method,
-        "headers": {name: values[-1] for name, values in headers.items()},
+        "headers": single,
         "multiValueHeaders": headers,
         "queryStringParameters": {name: each[-1] for name, each in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "requestContext": _context(request, api, occasion, resource, _last(headers, "user-agent")),
+        "requestContext": _context(request, api, occasion, resource, _last(single, "user-agent")),
         "pathParameters": api.path_parameters or None,
         "stageVariables": None,
-        "body": given.get("body"),
-        "isBase64Encoded": given["isBase64Encoded"],
     }
-    return msgspec.json.encode(table)
+
+
+def resource_of(api: Api) -> str:
+    """The path of the route, with its variables."""
+    return api.route.partition(" ")[2] or "/{proxy+}"
 
 
 def _context(
@@ -57,6 +65,7 @@ def _context(
     return {
         "accountId": api.account_id,
         "apiId": api.id,
+        **({} if api.authorizer is None else {"authorizer": api.authorizer}),
         "domainName": api.domain,
         "domainPrefix": api.domain.partition(".")[0],
         "extendedRequestId": occasion.request_id,
@@ -85,5 +94,5 @@ def _spelled(request: HttpRequest, headers: Mapping[str, list[str]]) -> dict[str
     return {written.get(name, name.title()): values for name, values in headers.items()}
 
 
-def _last(headers: Mapping[str, list[str]], wanted: str) -> str:
-    return next((values[-1] for name, values in headers.items() if name.lower() == wanted), "")
+def _last(headers: Mapping[str, str], wanted: str) -> str:
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")

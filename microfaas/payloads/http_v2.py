@@ -17,8 +17,9 @@ DEFAULT_ROUTE = "$default"
 class Api(NamedTuple):
     """Where a request came in. `route` is its key, as in `GET /items/{id}`.
 
-    `iam` says who has signed the request, by AWS's names, and `account_id` whose they are. Function
-    URLs give cookies in their header too, HTTP APIs do not.
+    `iam` says who has signed the request, by AWS's names, and `account_id` whose they are;
+    `authorizer` is what a function has said of who calls, as the event tells of it. Function URLs
+    give cookies in their header too, HTTP APIs do not.
     """
 
     id: str
@@ -28,16 +29,23 @@ class Api(NamedTuple):
     route: str = DEFAULT_ROUTE
     path_parameters: Mapping[str, str] | None = None
     cookie_header: bool = False
+    authorizer: Mapping[str, Any] | None = None
 
 
 def event(request: HttpRequest, api: Api, occasion: Occasion) -> bytes:
     """The event in JSON. What is not there has no key, as in Lambda."""
+    table = {"version": "2.0", **head(request, api, occasion)}
+    table |= http_request.body(request, table["headers"].get("content-type", ""))
+    return msgspec.json.encode(table)
+
+
+def head(request: HttpRequest, api: Api, occasion: Occasion) -> dict[str, Any]:
+    """All of the event but its version and the body."""
     headers = http_request.headers(request, occasion, proven=api.iam is not None)
     cookies = [one for value in headers.get("cookie", ()) for one in _cookies(value)]
     if not api.cookie_header:
         headers.pop("cookie", None)
     table: dict[str, Any] = {
-        "version": "2.0",
         "routeKey": api.route,
         "rawPath": request.path,
         "rawQueryString": request.query,
@@ -52,12 +60,12 @@ def event(request: HttpRequest, api: Api, occasion: Occasion) -> bytes:
     )
     if api.path_parameters:
         table["pathParameters"] = api.path_parameters
-    table |= http_request.body(request, http_request.one(headers, "content-type"))
-    return msgspec.json.encode(table)
+    return table
 
 
 def _context(request: HttpRequest, api: Api, occasion: Occasion, user_agent: str) -> dict[str, Any]:
-    authorizer = {} if api.iam is None else {"authorizer": {"iam": api.iam}}
+    known = {"iam": api.iam} if api.iam is not None else api.authorizer
+    authorizer = {} if known is None else {"authorizer": known}
     return {
         "accountId": api.account_id,
         "apiId": api.id,

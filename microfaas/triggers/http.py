@@ -16,14 +16,16 @@ async def run(trigger: Trigger, around: Surroundings) -> None:
     """Have the route until the trigger stops."""
     settings = trigger.settings
     assert isinstance(settings, HttpSettings)
+    authorizer, cors, mock = settings.authorizer, settings.cors, settings.mock
     served = Served(
         parse_route(settings.route),
         trigger.function,
         trigger.qualifier,
         settings.payload,
         settings.public,
-        None if settings.cors is None else settings.cors.by_aws_names(),
-        None if settings.mock is None else _answer(settings.mock),
+        cors=None if cors is None else cors.by_aws_names(),
+        mock=None if mock is None else _answer(mock),
+        authorizer=None if authorizer is None else authorizer.made(settings.payload),
     )
     around.routes.add(served)
     try:

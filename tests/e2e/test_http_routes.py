@@ -7,6 +7,8 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +20,26 @@ from tests.e2e.test_access import create as create_key
 from tests.e2e.test_tls import TLS, certify
 
 APP = """
+import json
+
 def handler(event, context):
     return {"by": context.function_name, "event": event}
+
+def guard(event, context):
+    name = event["identitySource"][0]
+    while name == "slow":
+        pass
+    known = {"name": name, "tags": [1], "said": context.aws_request_id}
+    return {"isAuthorized": name.startswith("friend"), "context": known}
+
+def token(event, context):
+    effect = "Allow" if event["authorizationToken"] == "friend" else "Deny"
+    where = event["methodArn"].rsplit("/", 1)[0] + "/*"
+    statement = {"Effect": effect, "Action": "execute-api:Invoke", "Resource": where}
+    return {"principalId": "p", "policyDocument": {"Statement": [statement]}}
+
+def rest(event, context):
+    return {"statusCode": 200, "body": json.dumps(event)}
 """
 CONFIG = """
 [functions.shop]
@@ -33,6 +53,40 @@ route = "GET /open"
 public = true
 """
 
+GUARDED = """
+auth = true
+[functions.guard]
+handler = "app.guard"
+timeout_s = 1
+[functions.token]
+handler = "app.token"
+[functions.rest]
+handler = "app.rest"
+[[functions.rest.triggers]]
+type = "http"
+route = "GET /rest/{proxy+}"
+payload = "1.0"
+authorizer = { function = "token", type = "token", identity = ["method.request.header.X-Name"] }
+[[functions.rest.triggers]]
+type = "http"
+route = "OPTIONS /rest/{proxy+}"
+public = true
+mock = { headers = { Access-Control-Allow-Origin = "*" }, body = "{}" }
+[functions.shop]
+handler = "app.handler"
+[[functions.shop.triggers]]
+type = "http"
+route = "GET /guarded"
+authorizer = { function = "guard", simple = true, identity = ["$request.header.X-Name"] }
+cors = { allow_origins = ["https://shop.example"], allow_headers = ["x-name"] }
+"""
+ORIGIN = "https://shop.example"
+ASKED = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "GET",
+    "Access-Control-Request-Headers": "x-name",
+}
+
 
 @pytest.fixture
 def shop(project: Project) -> Project:
@@ -42,6 +96,13 @@ def shop(project: Project) -> Project:
 
 
 def ask(project: Project, path: str, **headers: str) -> tuple[int, Any]:
+    status, _, body = talk(project, "GET", path, headers)
+    return status, json.loads(body)
+
+
+def talk(
+    project: Project, method: str, path: str, headers: dict[str, str]
+) -> tuple[int, Message, bytes]:
     place = urlsplit(project.url)
     assert place.hostname is not None
     if place.scheme == "https":
@@ -51,11 +112,11 @@ def ask(project: Project, path: str, **headers: str) -> tuple[int, Any]:
         )
     else:
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
-    connection.request("GET", path, headers=headers)
+    connection.request(method, path, headers=headers)
     reply = connection.getresponse()
-    status, body = reply.status, json.loads(reply.read())
+    body = reply.read()
     connection.close()
-    return status, body
+    return reply.status, reply.headers, body
 
 
 def put(project: Project, function: str, *routes: str) -> tuple[int, Any]:
@@ -127,3 +188,48 @@ def test_over_tls_functions_see_it(shop: Project) -> None:
     assert headers["x-amzn-tls-cipher-suite"]
     made = shop.lambda_client().create_function_url_config(FunctionName="shop", AuthType="NONE")
     assert made["FunctionUrl"].startswith("https://")
+
+
+def test_browsers_and_authorizers(shop: Project) -> None:
+    shop.write("microfaas.toml", GUARDED)
+    shop.start()
+    status, headers, body = talk(shop, "OPTIONS", "/http/guarded", ASKED)
+    assert (status, body, headers["Access-Control-Allow-Headers"]) == (204, b"", "x-name")
+    found = []
+    for name in ("", "enemy", "friend", "slow"):
+        named = {"X-Name": name} if name else {}
+        status, headers, body = talk(shop, "GET", "/http/guarded", {"Origin": ORIGIN, **named})
+        assert headers["Access-Control-Allow-Origin"] == ORIGIN
+        found.append((status, json.loads(body).get("message")))
+    refusals = [(401, "Unauthorized"), (403, "Forbidden"), (200, None)]
+    assert found == [*refusals, (500, "Internal Server Error")]
+    _a_crowd(shop)
+    _a_rest_api(shop)
+
+
+def _a_crowd(shop: Project) -> None:
+    """Of many requests of one caller, the authorizer is asked about one."""
+
+    def friend(_: int) -> dict[str, Any]:
+        status, answer = ask(shop, "/http/guarded", **{"X-Name": "friend-1"})
+        assert status == 200
+        told: dict[str, Any] = answer["event"]["requestContext"]["authorizer"]["lambda"]
+        return told
+
+    with ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(friend, range(60)))
+    assert (told[0]["name"], told[0]["tags"]) == ("friend-1", [1])
+    assert len({each["said"] for each in told}) == 1
+
+
+def _a_rest_api(shop: Project) -> None:
+    status, headers, body = talk(shop, "OPTIONS", "/http/rest/a/1", ASKED)
+    assert (status, headers["Access-Control-Allow-Origin"], body) == (200, "*", b"{}")
+    status, event = ask(shop, "/http/rest/a/1", **{"X-Name": "friend"})
+    assert (status, event["requestContext"]["authorizer"]["principalId"]) == (200, "p")
+    # What was said of the first call is kept, and is about all that is below /rest/a.
+    assert ask(shop, "/http/rest/a/2", **{"X-Name": "friend"})[0] == 200
+    refused = ask(shop, "/http/rest/b/1", **{"X-Name": "friend"})
+    assert refused == (403, {"Message": "User is not authorized to access this resource"})
+    status, told = ask(shop, "/http/rest/a/1", **{"X-Name": "enemy"})
+    assert (status, told["Message"].rpartition("resource")[2]) == (403, " with an explicit deny")
