@@ -50,6 +50,11 @@ class Scene:
         place = self.document.place_of(resource.id)
         self.problems.append(Problem(place, f"{resource.id}: {what}"))
 
+    def tell(self, resource: Resource, problems: Iterable[Problem]) -> None:
+        """What is wrong with a table that a resource became."""
+        for problem in problems:
+            self.fault(resource, str(problem))
+
     def refuse(self, resource: Resource, names: Iterable[str], why: str) -> None:
         """Name those of the properties that are set and mean nothing here."""
         for name in names:

@@ -85,8 +85,7 @@ def _is_fine(
     made = strict.convert(table, struct, where, problems)
     if made is not None:
         made.check(where, problems)
-    for problem in problems:
-        scene.fault(resource, str(problem))
+    scene.tell(resource, problems)
     return not problems
 
 

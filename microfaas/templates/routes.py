@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from microfaas.templates import preflights
+from microfaas.templates import authorizers, preflights
 from microfaas.templates.mapping import Resource, Scene
 
 _INTEGRATION = "x-amazon-apigateway-integration"
@@ -14,7 +14,7 @@ _ANY_METHOD = "x-amazon-apigateway-any-method"
 _POLICY = "x-amazon-apigateway-policy"
 _DEFAULT = "$default"
 _METHODS = frozenset(("get", "put", "post", "delete", "options", "head", "patch", _ANY_METHOD))
-# The ways to ask who calls: not at all, and by a signature.
+# The ways to ask who calls that are no security schemes: not at all, and by a signature.
 _NOBODY, _SIGNED = "NONE", "AWS_IAM"
 _NOT_HAD: Mapping[str, str] = MappingProxyType(
     {
@@ -105,12 +105,21 @@ def _route(
     scene: Scene, resource: Resource, operation: _Operation, more: Mapping[str, Any]
 ) -> None:
     asked = {name for row in operation.security or [] for name in row} - {_NOBODY}
-    if asked - {_SIGNED}:
-        what = f"{operation.route} asks for an authorizer or API key, which is not had here"
-        scene.fault(resource, what)
-        return
-    public = None if asked else True
-    table = {"type": "http", "route": operation.route, "public": public, **more}
+    authorizer = None
+    if others := sorted(asked - {_SIGNED}):
+        if len(asked) == 1:
+            authorizer = authorizers.authorizer(scene, resource, others[0], more["payload"])
+        if authorizer is None:
+            what = f"{operation.route} asks for an authorizer or API key that is not had here"
+            scene.fault(resource, f"{what}: {', '.join(others)}")
+            return
+    table = {
+        "type": "http",
+        "route": operation.route,
+        "public": None if asked else True,
+        "authorizer": authorizer,
+        **more,
+    }
     called = Resource(resource.id, resource.name, operation.integration)
     scene.trigger(called, "uri", table)
 

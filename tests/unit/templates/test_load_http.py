@@ -168,3 +168,145 @@ def test_what_cannot_be_had_is_told(load: Load, text: str, told: str) -> None:
         load(text)
     assert told in str(caught.value)
     assert "template.yaml:" in str(caught.value)
+
+
+GUARD = """\
+Guard:
+  Type: AWS::Serverless::Function
+  Properties: {Handler: app.guard, Runtime: python3.12, CodeUri: .}
+"""
+EVENTS = """\
+F:
+  Type: AWS::Serverless::Function
+  Properties:
+    Handler: app.handler
+    Runtime: python3.12
+    CodeUri: .
+    Events:
+      A: {Type: %(kind)s, Properties: {Path: /a, Method: get, %(id)s: !Ref It}}
+      B:
+        Type: %(kind)s
+        Properties: {Path: /b, Method: get, %(id)s: !Ref It, Auth: {Authorizer: Other}}
+      C:
+        Type: %(kind)s
+        Properties: {Path: /c, Method: get, %(id)s: !Ref It, Auth: {Authorizer: NONE}}
+It:
+  Type: AWS::Serverless::%(kind)s
+  Properties:
+    StageName: v1
+    Auth:
+      DefaultAuthorizer: Main
+      Authorizers:
+        Main: %(main)s
+        Other: %(other)s
+"""
+ARN = "FunctionArn: !GetAtt Guard.Arn"
+
+
+def guarded(kind: str, main: str, other: str) -> str:
+    known = {"kind": kind, "id": "ApiId" if kind == "HttpApi" else "RestApiId"}
+    return sam(GUARD + EVENTS % {**known, "main": main, "other": other})
+
+
+def test_authorizers_of_an_http_api(load: Load) -> None:
+    made = triggers(
+        load,
+        guarded(
+            "HttpApi",
+            f"{{{ARN}, AuthorizerPayloadFormatVersion: '2.0', EnableSimpleResponses: true, "
+            "Identity: {Headers: [Authorization], QueryStrings: [q], ReauthorizeEvery: 30}}",
+            f"{{{ARN}, AuthorizerPayloadFormatVersion: '1.0'}}",
+        ),
+    )
+    assert made["GET /a"]["authorizer"] == {
+        "function": "Guard",
+        "type": "request",
+        "payload": "2.0",
+        "simple": True,
+        "identity": ["$request.header.Authorization", "$request.querystring.q"],
+        "ttl_s": 30,
+    }
+    assert made["GET /b"]["authorizer"] == {
+        "function": "Guard",
+        "type": "request",
+        "payload": "1.0",
+    }
+    assert "public" not in made["GET /a"]
+    assert made["GET /c"] == {
+        "type": "http",
+        "route": "GET /c",
+        "public": True,
+        "payload": "2.0",
+    }
+
+
+def test_authorizers_of_a_rest_api(load: Load) -> None:
+    made = triggers(
+        load,
+        guarded(
+            "Api",
+            f"{{{ARN}, Identity: {{Header: X-Token}}}}",
+            f"{{{ARN}, FunctionPayloadType: REQUEST, "
+            "Identity: {Headers: [X-A], QueryStrings: [q], Context: [identity.sourceIp]}}",
+        ),
+    )
+    assert made["GET /a"]["authorizer"] == {
+        "function": "Guard",
+        "type": "token",
+        "identity": ["method.request.header.X-Token"],
+    }
+    assert made["GET /b"]["authorizer"] == {
+        "function": "Guard",
+        "type": "request",
+        "identity": [
+            "method.request.header.X-A",
+            "method.request.querystring.q",
+            "context.identity.sourceIp",
+        ],
+    }
+    assert made["GET /c"]["public"] is True
+
+
+OTHER = f"{{{ARN}, AuthorizerPayloadFormatVersion: '2.0'}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (guarded("HttpApi", "{IdentitySource: $request.header.A, JwtConfiguration: "
+                 "{issuer: x, audience: [y]}}", OTHER),
+         "It: Main is no authorizer that can be had here"),
+        (guarded("HttpApi", "{IdentitySource: $request.header.A, JwtConfiguration: "
+                 "{issuer: x, audience: [y]}}", OTHER),
+         "It: GET /a asks for an authorizer or API key that is not had here: Main"),
+        (guarded("Api", "{UserPoolArn: 'arn:aws:cognito-idp:e:1:userpool/x'}", f"{{{ARN}}}"),
+         "It: Main is no authorizer that can be had here"),
+        (guarded("Api", f"{{{ARN}, Identity: {{ValidationExpression: a}}}}", f"{{{ARN}}}"),
+         "It: Main has a ValidationExpression"),
+        (guarded("Api", f"{{{ARN}, FunctionPayloadType: REQUEST, Identity: "
+                 "{StageVariables: [x]}}", f"{{{ARN}}}"),
+         "It: Main.identity[0]: must be $request.header.NAME"),
+        (guarded("HttpApi", "{FunctionArn: 'arn:aws:lambda:eu-west-1:1:function:away', "
+                 "AuthorizerPayloadFormatVersion: '2.0'}", OTHER),
+         "It: authorizerUri is 'away', which is no function of this template"),
+        (BODY % (V1, "", "securityDefinitions: {api_key: {type: apiKey, name: x-api-key}}",
+                 "put: {security: [{api_key: []}], x-amazon-apigateway-integration: "
+                 "{type: aws_proxy, uri: !GetAtt F.Arn}}"),
+         "PUT /a asks for an authorizer or API key that is not had here: api_key"),
+    ],
+)  # fmt: skip
+def test_authorizers_that_cannot_be_had_are_told(load: Load, text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert told in str(caught.value)
+    assert "template.yaml:" in str(caught.value)
+
+
+@pytest.mark.parametrize(("aliases", "function"), [(True, "Guard:live"), (False, "Guard")])
+def test_an_authorizer_may_be_an_alias(load: Load, aliases: bool, function: str) -> None:
+    main = "{FunctionArn: !Ref Guard.Alias, AuthorizerPayloadFormatVersion: '2.0'}"
+    text = guarded("HttpApi", main, OTHER)
+    text = text.replace("app.guard,", "app.guard, AutoPublishAlias: live,")
+    rows: list[dict[str, Any]] = load(text, aliases=aliases).functions["F"]["triggers"]
+    made = {row["route"]: row["authorizer"] for row in rows if "authorizer" in row}
+    assert made["GET /a"]["function"] == function
