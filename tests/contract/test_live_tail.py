@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -177,6 +178,41 @@ async def test_who_leaves_is_forgotten(world: World, logs: Client) -> None:
     while world.tails.followers and time.monotonic() < deadline:  # noqa: ASYNC110  # of a test
         await asyncio.sleep(0.01)
     assert world.tails.followers == 0
+
+
+async def test_who_reads_nothing_holds_nobody_up_and_may_leave(world: World, logs: Client) -> None:
+    stuck = world.client("logs", inject_host_prefix=False)
+    answer = await stuck.start_live_tail(logGroupIdentifiers=[PREFIX + GROUP])
+    assert world.tails.followers == 1
+    other, _ = await started(logs)
+    # More than sockets hold.
+    for number in range(40):
+        world.printed("f", A, *(f"{number} {'x' * 20_000}" for _ in range(50)), bytes_max=10**8)
+        seen = await other.messages(1)
+        assert seen[-1].startswith(f"{number} ")
+    other.close()
+    answer["responseStream"].close()
+    deadline = time.monotonic() + PATIENCE_S
+    while world.tails.followers and time.monotonic() < deadline:  # noqa: ASYNC110  # of a test
+        await asyncio.sleep(0.01)
+    assert world.tails.followers == 0
+
+
+async def test_the_prefix_of_sdks_may_stand_before_the_host(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def resolved(host: str, *rest: Any, **more: Any) -> Any:
+        asked.append(host)
+        return look_up("127.0.0.1" if host.endswith("localhost") else host, *rest, **more)
+
+    asked: list[str] = []
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    world.url = world.url.replace("127.0.0.1", "localhost")
+    session, _ = await started(world.client("logs"))
+    assert asked == ["stream-localhost"]
+    session.close()
 
 
 async def test_a_session_ends_with_its_time_and_with_the_server(world: World, logs: Client) -> None:
