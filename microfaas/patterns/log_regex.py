@@ -7,7 +7,8 @@ expression is no more than alternatives, each a row of places with a set of char
 some may be left out and some repeated. That is what the extended Shift-And of Navarro and Raffinot
 ("Fast and simple character classes and bounded gaps pattern matching", 2003) is for: the places
 that a match may have come to are the bits of one number, and a character is a few operations on it,
-whatever the expression. Before that, a text is looked through for what each match must have.
+whatever the expression. Before that, a text is looked through for what each match must have; and as
+long as no match has begun, `re` finds the next character that begins one.
 
     ^ $ . [a-z] [^a-z] x? x* x+ x{3} x{3,} x{3,5} | \\. \\d \\D \\s \\S \\w \\W \\x2f
 
@@ -124,6 +125,9 @@ class _Machine:
         bit = 1
         for alternative in alternatives:
             bit = self._lay_out(alternative, bit) << 1
+        # Where it stays as long as no match begins, and what finds a character that begins one.
+        self._rest = _past(self._starts, self._optional, self._before, self._last)
+        self._waking = self._search_of(self._rest << 1 | self._rest & self._repeats)
 
     def _lay_out(self, alternative: _Alternative, bit: int) -> int:
         """Its last bit."""
@@ -151,17 +155,30 @@ class _Machine:
             self._accepts |= bit
         return bit
 
+    def _search_of(self, reached: int) -> Callable[[str, int], re.Match[str] | None] | None:
+        chars = "".join(map(re.escape, (c for c in _ASCII if self._masks[c] & reached)))
+        others = "\x80-\U0010ffff" if self._others & reached else ""
+        return re.compile(f"[{chars}{others}]").search if chars or others else None
+
     def matches(self, text: str) -> bool:
         mask_of, others = self._masks.get, self._others
+        rest, waking = self._rest, self._waking
         starts, repeats, accepts = self._starts, self._repeats, self._accepts
         optional, before, last = self._optional, self._before, self._last
-        state, end = self._first, len(text) - text.endswith("\n")
-        if optional:
-            state = _past(state, optional, before, last)
+        size, end = len(text), len(text) - text.endswith("\n")
+        state, at = _past(self._first, optional, before, last), 0
         if state & accepts or (not end and state & self._accepts_at_end):
             return True
-        for at, char in enumerate(text, 1):
-            state = (state << 1 | state & repeats) & mask_of(char, others) | starts
+        if rest & self._accepts_at_end:  # by nothing, at the end
+            return True
+        while at < size:
+            if state == rest:
+                found = waking(text, at) if waking is not None else None
+                if found is None:
+                    return False
+                at = found.start()
+            state = (state << 1 | state & repeats) & mask_of(text[at], others) | starts
+            at += 1
             if optional:  # as `_past` has it
                 full = state | last
                 state |= optional & (~(full - before) ^ full)
