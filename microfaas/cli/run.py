@@ -145,15 +145,25 @@ def _limits(function: Function) -> str:
 
 def _trigger(trigger: Trigger) -> str:
     """A trigger of any kind: its settings as far as they are not the defaults."""
-    settings = msgspec.to_builtins(trigger.settings)
-    chosen = [
-        f"{field.name}={settings[field.encode_name]}"
-        for field in msgspec.structs.fields(trigger.settings)
-        if field.required or getattr(trigger.settings, field.name) != _default(field)
-    ]
+    chosen = _chosen(trigger.settings)
     if trigger.qualifier:
         chosen.append(f"qualifier={trigger.qualifier}")
     return " ".join([f"{trigger.kind}:", *chosen])
+
+
+def _chosen(settings: msgspec.Struct) -> list[str]:
+    values = [(field, getattr(settings, field.name)) for field in msgspec.structs.fields(settings)]
+    return [
+        f"{field.name}={_shown(value)}"
+        for field, value in values
+        if field.required or value != _default(field)
+    ]
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return f"{{{' '.join(_chosen(value))}}}"
+    return msgspec.to_builtins(value)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> object:

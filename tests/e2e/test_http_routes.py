@@ -193,6 +193,7 @@ def test_over_tls_functions_see_it(shop: Project) -> None:
 def test_browsers_and_authorizers(shop: Project) -> None:
     shop.write("microfaas.toml", GUARDED)
     shop.start()
+    assert "authorizer={function=guard simple=True identity=" in shop.output.read_text()
     status, headers, body = talk(shop, "OPTIONS", "/http/guarded", ASKED)
     assert (status, body, headers["Access-Control-Allow-Headers"]) == (204, b"", "x-name")
     found = []
