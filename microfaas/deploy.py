@@ -76,8 +76,7 @@ class Deployer:
         """Serve a version with so many instances kept for it."""
         self.serve(version)
         pool = self._supervisor.open(version)
-        pool.provisioned = instances
-        pool.step()
+        pool.provide(instances)
 
     def is_called(self, name: str) -> bool:
         """Whether anybody calls a function's $LATEST, or has lately."""

@@ -73,10 +73,9 @@ class Routing:
         pool = self._deployer.pool(version) if version is not None else None
         if pool is None:
             return Allocation(0, 0, None)
-        ready = len(pool.idle) + len(pool.busy)
         # Any other fault is the machine's, and passes.
         fault = pool.fault if isinstance(pool.fault, InitFailed) else None
-        return Allocation(pool.size, ready, fault)
+        return Allocation(*pool.provided(), fault)
 
     def _number(self, name: str, qualifier: str) -> str:
         alias = self._registry.alias(name, qualifier)

@@ -12,10 +12,12 @@ from functools import partial
 from microfaas.errors import MachineError
 from microfaas.log import stream_name
 from microfaas.model import Version
+from microfaas.pool.environment import of_instance
 from microfaas.pool.instance import Instance
 from microfaas.pool.launching import start
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
+from microfaas.pool.output import Output
 from microfaas.pool.reaper import Reaper
 from microfaas.pool.sandbox import Sandbox
 from microfaas.pool.shelf import Shelf
@@ -45,19 +47,22 @@ class Direct:
         self._footing = site.footing(version)
         self._verified = False
 
-    async def spawn(self, reaper: Reaper) -> Instance:
+    async def spawn(self, reaper: Reaper, provisioned: bool = False) -> Instance:
         """An instance that has loaded the function. Raises InitFailed, MachineError."""
         started = time.monotonic()
         # First, as secrets may be missing: then nothing has been started.
         variables = self._site.variables(self._version)
-        instance = await self._adopt(reaper) or await self._start(reaper)
+        instance = await self._adopt(reaper, provisioned)
+        if instance is None:
+            instance = await self._start(reaper, provisioned)
+        instance.provisioned = provisioned
         try:
             await load(
                 instance.channel,
                 self._version,
                 instance.sandbox,
                 instance.exited,
-                variables={**variables, **_own(instance.stream)},
+                variables={**variables, **of_instance(instance.stream, provisioned)},
             )
         except BaseException:
             reaper.end(instance)
@@ -77,7 +82,7 @@ class Direct:
         if self._footing is not None:
             self._shelf.want(self._footing, self._version.function.limits.idle_s_max)
 
-    async def _adopt(self, reaper: Reaper) -> Instance | None:
+    async def _adopt(self, reaper: Reaper, provisioned: bool) -> Instance | None:
         """An instance that was a spare until now, and sees the version; None without a spare."""
         if not self._verified:
             await asyncio.to_thread(self._site.supplies.verify, self._version)
@@ -90,7 +95,7 @@ class Direct:
         ends: Spare | Instance = spare
         try:
             try:
-                ends = instance = self._settle(spare, uuid.uuid4().hex)
+                ends = instance = self._settle(spare, uuid.uuid4().hex, provisioned)
             finally:
                 await shown
         except MachineError as error:
@@ -102,7 +107,7 @@ class Direct:
             raise
         return instance
 
-    def _settle(self, spare: Spare, name: str) -> Instance:
+    def _settle(self, spare: Spare, name: str, provisioned: bool) -> Instance:
         """The spare as an instance, in a cgroup of the function's family. Raises OSError."""
         shared_bytes = spare.group.memory_bytes()
         group = self._site.lodging.group(name, self._version, shared_bytes)
@@ -112,8 +117,9 @@ class Direct:
         self._tasks.create_task(self._move(sandbox))
         free = partial(self._free, spare.user)
         stream = stream_name(self._version.number, name)
+        output = self._output(stream, spare.log_read, provisioned)
         return self._instance(
-            name, stream, sandbox, spare.channel, spare.log_read, spare.process.exited, free
+            name, stream, sandbox, spare.channel, output, spare.process.exited, free
         )
 
     async def _move(self, sandbox: Sandbox) -> None:
@@ -126,14 +132,14 @@ class Direct:
     def _free(self, user: int | None, _: str) -> None:
         self._site.lodging.free_spare_user(user)
 
-    async def _start(self, reaper: Reaper) -> Instance:
+    async def _start(self, reaper: Reaper, provisioned: bool) -> Instance:
         """One that is started for this version."""
         site, version, name = self._site, self._version, uuid.uuid4().hex
         stream = stream_name(version.number, name)
         private = site.lodging.private_tmp(name)
         try:
             group = site.lodging.group(name, version)
-            launch = site.launch_instance(version, {**_own(stream), **private})
+            launch = site.launch_instance(version, {**of_instance(stream, provisioned), **private})
             started = await start(site.launcher, launch, group, control=False)
         except BaseException:
             site.lodging.remove_tmp(name)
@@ -145,8 +151,9 @@ class Direct:
             outfit.close()
             site.lodging.remove_tmp(name)
 
+        output = self._output(stream, started.log_read, provisioned)
         instance = self._instance(
-            name, stream, sandbox, started.channel, started.log_read, started.process.exited, closed
+            name, stream, sandbox, started.channel, output, started.process.exited, closed
         )
         try:
             await outfit.connect()
@@ -162,12 +169,10 @@ class Direct:
         stream: str,
         sandbox: Sandbox,
         channel: Channel,
-        log_read: int,
+        output: Output,
         exited: asyncio.Future[int],
         on_closed: Callable[[str], None],
     ) -> Instance:
-        output = self._site.output(self._version, stream, log_read)
-        output.begin_init(self._site.starting(self._version))
         return Instance(
             name=name,
             stream=stream,
@@ -180,7 +185,7 @@ class Direct:
             on_closed=on_closed,
         )
 
-
-def _own(stream: str) -> dict[str, str]:
-    """The variables of one instance alone."""
-    return {"AWS_LAMBDA_LOG_STREAM_NAME": stream}
+    def _output(self, stream: str, log_read: int, provisioned: bool) -> Output:
+        output = self._site.output(self._version, stream, log_read)
+        output.begin_init(self._site.starting(self._version)._replace(provisioned=provisioned))
+        return output

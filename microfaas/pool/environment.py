@@ -36,9 +36,6 @@ _FIXED = {
 }
 
 
-_PROVISIONED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency"}
-
-
 def variables(
     version: Version,
     address: Address,
@@ -67,6 +64,14 @@ def variables(
     }
 
 
+def of_instance(stream: str, provisioned: bool) -> dict[str, str]:
+    """What is one instance's own."""
+    return {
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": _initialization_type(provisioned),
+    }
+
+
 def of_spare(runtime: Mapping[str, str]) -> dict[str, str]:
     """What is set before it is known which function it will be."""
     places = {"LAMBDA_TASK_ROOT": TASK_ROOT, "LAMBDA_RUNTIME_DIR": RUNTIME_DIR}
@@ -88,7 +93,8 @@ def _platform(function: Function, version: Version, address: Address) -> dict[st
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.number,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.limits.memory_mb),
-        **(_PROVISIONED if version.provisioned else {}),
+        # Of those that it has instances for; those beyond are told otherwise.
+        "AWS_LAMBDA_INITIALIZATION_TYPE": _initialization_type(version.provisioned),
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         **_log_format(function.logs),
         # Each instance has a stream of its own; this one is the zygote's.
@@ -102,3 +108,8 @@ def _log_format(logs: LogSettings) -> dict[str, str]:
         return {}
     level = logs.application_level or "INFO"
     return {"AWS_LAMBDA_LOG_FORMAT": logs.format, "AWS_LAMBDA_LOG_LEVEL": level}
+
+
+def _initialization_type(provisioned: bool) -> str:
+    """How an instance, or what all are made from, came to be there."""
+    return "provisioned-concurrency" if provisioned else "on-demand"

@@ -48,6 +48,8 @@ class Instance:
         # Told of with the first invocation, which is the one that waited for it.
         self.init_ms: float | None = None
         self.idle_since = time.monotonic()
+        # Whether it is kept, used or not.
+        self.provisioned = False
         self._arn = arn
         self._on_closed = on_closed
         self._output = output

@@ -11,7 +11,7 @@ SPARES_MAX = 4
 @dataclass(frozen=True, slots=True)
 class View:
     """A pool as it stands. `affordable` is how many more instances the memory budget allows,
-    `provisioned` how many there are to be whatever is asked of it."""
+    `lacking` how many provisioned ones there are too few, whatever is asked of it."""
 
     idle: int
     busy: int
@@ -21,7 +21,7 @@ class View:
     concurrency_max: int
     ready_ahead: int
     affordable: int
-    provisioned: int = 0
+    lacking: int = 0
 
 
 def starts(view: View) -> int:
@@ -32,7 +32,7 @@ def starts(view: View) -> int:
     """
     ahead = view.ready_ahead if view.in_use else 0
     lacking = view.waiting + ahead - view.idle - view.starting
-    lacking = max(lacking, view.provisioned - view.idle - view.busy - view.starting)
+    lacking = max(lacking, view.lacking)
     room = view.concurrency_max - view.idle - view.busy - view.starting
     return max(0, min(lacking, room, view.affordable))
 

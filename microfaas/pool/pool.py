@@ -46,8 +46,10 @@ class Pool:
         self.idle: list[Instance] = []
         self.busy: set[Instance] = set()
         self.starting = 0
-        # So many instances are kept, whether anybody uses them or not; and why one did not start.
+        # So many instances are kept, whether anybody uses them or not; how many of those are being
+        # started; and why one did not start.
         self.provisioned = 0
+        self._starting_kept = 0
         self.fault: Exception | None = None
         self.source: Source | None = None
         self._site = site
@@ -102,14 +104,14 @@ class Pool:
         await self._living_source()
         self.last_used = time.monotonic()
         if not (self._forks or self.size) and self._affordable(self):
-            self.starting += 1
+            kept = self._begin()
             try:
-                self._place(await self._spawn(), used=False)
+                self._place(await self._spawn(kept), used=False)
             except (InitFailed, MicrofaasError, OSError) as error:
                 self._refuse_waiting(error)
                 raise
             finally:
-                self.starting -= 1
+                self._begun(kept)
         self.step()
 
     def lease_now(self) -> Instance | None:
@@ -162,7 +164,8 @@ class Pool:
         self.busy.remove(instance)
         self._quota.give_back()
         instance.idle_since = self.last_used = self._last_called = time.monotonic()
-        if self.version.function.isolation == "request" or not instance.alive:
+        over = self.version.function.isolation == "request" or not instance.alive
+        if over or (self.provisioned and self._is_over(instance)):
             self._reaper.end(instance)
         else:
             self._place(instance)
@@ -189,8 +192,23 @@ class Pool:
         if self.size >= self._quota.limit:
             return  # the common case under load: spare the plan
         for _ in range(plan.starts(self._view())):
-            self.starting += 1
-            self._tasks.create_task(self._start())
+            self._tasks.create_task(self._start(self._begin()))
+
+    def provide(self, count: int) -> None:
+        """Keep so many from now on; others make room for them, and the rest of them is over."""
+        self.provisioned = count
+        for instance in list(self.idle):
+            self.idle.remove(instance)
+            if self._is_over(instance):
+                self._reaper.end(instance)
+            else:
+                self.idle.append(instance)
+        self.step()
+
+    def provided(self) -> tuple[int, int]:
+        """Of what is provisioned: how many there are, with those being started; how many ready."""
+        ready = sum(each.provisioned for each in (*self.idle, *self.busy))
+        return ready + self._starting_kept, ready
 
     def freeze(self, before: float) -> None:
         """Stop what instances idle since before that time do in the background."""
@@ -201,7 +219,7 @@ class Pool:
     def retire(self, before: float) -> None:
         """End instances idle since before that time; and the zygote, if nothing has used it."""
         for instance in list(self.idle):
-            unused = instance.idle_since < before and self.size > self._kept
+            unused = instance.idle_since < before and not (instance.provisioned and self._kept)
             if unused or not instance.alive:
                 self.idle.remove(instance)
                 self._reaper.end(instance)
@@ -259,15 +277,38 @@ class Pool:
             waiting=len(self._waiting),
             in_use=not self.draining and self.last_used > used_after,
             concurrency_max=self._quota.free + len(self.busy),
-            provisioned=self._kept,
+            lacking=self._lacking(),
             ready_ahead=int(self._forks) if limits.ready_ahead is None else limits.ready_ahead,
             affordable=self._affordable(self),
         )
 
-    async def _start(self) -> None:
+    def _lacking(self) -> int:
+        """How many provisioned instances there are too few; below 0 too many."""
+        return self._kept - self.provided()[0] if self._kept else 0
+
+    def _is_over(self, instance: Instance) -> bool:
+        """Whether one that is neither idle nor busy is one too many, or takes the place of one
+        that is to be provisioned."""
+        lacking = self._lacking()
+        if instance.provisioned:
+            return lacking <= 0
+        return lacking > 0 and self.size >= self._quota.limit - 1
+
+    def _begin(self) -> bool:
+        """One more is being started; whether it is a provisioned one."""
+        kept = self._lacking() > 0
+        self.starting += 1
+        self._starting_kept += kept
+        return kept
+
+    def _begun(self, kept: bool) -> None:
+        self.starting -= 1
+        self._starting_kept -= kept
+
+    async def _start(self, kept: bool) -> None:
         """Start one instance and place it; whatever goes wrong is for those who wait."""
         try:
-            instance = await self._spawn()
+            instance = await self._spawn(kept)
         except (InitFailed, MicrofaasError) as error:
             self._fail(error)
         except OSError as error:
@@ -276,17 +317,17 @@ class Pool:
             instance.idle_since = time.monotonic()
             self._place(instance, used=False)
         finally:
-            self.starting -= 1
+            self._begun(kept)
 
-    async def _spawn(self) -> Instance:
+    async def _spawn(self, kept: bool) -> Instance:
         source = await self._living_source()
         try:
-            return await source.spawn(self._reaper)
+            return await source.spawn(self._reaper, kept)
         except MachineError:
             if source.alive:
                 raise
             # It died under our hands; that is no fault of this invocation.
-            return await (await self._living_source()).spawn(self._reaper)
+            return await (await self._living_source()).spawn(self._reaper, kept)
 
     async def _living_source(self) -> Source:
         async with self._source_lock:
@@ -311,9 +352,14 @@ class Pool:
         """Give an instance to whoever waits longest, or keep it.
 
         The next call gets the one that was used last: what a handler keeps in memory is there.
+        Before all others it gets what is provisioned.
         """
         self.fault = None
-        self.idle.insert(len(self.idle) if used else 0, instance)
+        first, last = 0, len(self.idle)
+        if self.provisioned:
+            others = sum(not each.provisioned for each in self.idle)
+            first, last = (others, last) if instance.provisioned else (0, others)
+        self.idle.insert(last if used else first, instance)
         self._serve()
         if self.draining:
             self.retire(float("inf"))

@@ -32,8 +32,11 @@ class Source(Protocol):
     def why_not_loaded(self) -> str:
         """Why each instance loads the function itself; empty when that is no news."""
 
-    async def spawn(self, reaper: Reaper) -> Instance:
-        """An instance that has loaded the function. Raises InitFailed, MachineError."""
+    async def spawn(self, reaper: Reaper, provisioned: bool = False) -> Instance:
+        """An instance that has loaded the function, and is told whether it is a provisioned one.
+
+        Raises InitFailed, MachineError.
+        """
 
     def kill(self) -> None:
         """End it, and what it has forked."""

@@ -167,7 +167,8 @@ class Supervisor:
             (instance.idle_since, pool, instance)
             for pool in self.pools
             if pool is not wanting
-            for instance in pool.idle[pool.provisioned :]
+            for instance in pool.idle
+            if not instance.provisioned
         ]
         freed = 0
         for _, pool, instance in sorted(idle, key=lambda row: row[0]):

@@ -13,6 +13,7 @@ from microfaas.errors import MachineError, ProtocolError
 from microfaas.linux.process import host_pid
 from microfaas.log import stream_name
 from microfaas.model import MIB, Version
+from microfaas.pool.environment import of_instance
 from microfaas.pool.instance import Instance
 from microfaas.pool.loading import boot, load
 from microfaas.pool.outfit import Outfit
@@ -108,11 +109,12 @@ class Zygote:
         self._output.drain()
         self.outfit.begin(self._shared_bytes)
 
-    async def spawn(self, reaper: Reaper) -> Instance:
+    async def spawn(self, reaper: Reaper, provisioned: bool = False) -> Instance:
         """Fork one instance and hear that it is ready. Raises InitFailed or MachineError."""
         started = time.monotonic()
         name = uuid.uuid4().hex
-        instance = await self._fork(name)
+        instance = await self._fork(name, provisioned)
+        instance.provisioned = provisioned
         try:
             await boot(instance.channel)
             if not instance.sandbox.joined:
@@ -139,10 +141,10 @@ class Zygote:
         self._output.close()
         return self.outfit.close() and self.sandbox.close()
 
-    async def _fork(self, name: str) -> Instance:
-        environment = self._site.lodging.private_tmp(name)
+    async def _fork(self, name: str, provisioned: bool) -> Instance:
         stream = stream_name(self.version.number, name)
-        environment["AWS_LAMBDA_LOG_STREAM_NAME"] = stream
+        own = of_instance(stream, provisioned)
+        environment = {**self._site.lodging.private_tmp(name), **own}
         try:
             berth = await self.outfit.take()
         except BaseException:

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -24,6 +25,16 @@ def lambdas(project: Project) -> Any:
     project.write("microfaas.toml", "")
     project.start()
     return client(project)
+
+
+KIND = """
+import os
+import time
+
+def handler(event, context):
+    time.sleep(event or 0)
+    return {"kind": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]}
+"""
 
 
 def events(project: Project, status: str) -> list[dict[str, Any]]:
@@ -128,7 +139,7 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
 def test_provisioned_instances_are_there_before_they_are_called(
     project: Project, lambdas: Any
 ) -> None:
-    create(lambdas, Publish=True)
+    create(lambdas, code=KIND, Publish=True)
     lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     made = lambdas.put_provisioned_concurrency_config(
         FunctionName="f", Qualifier="live", ProvisionedConcurrentExecutions=2
@@ -145,6 +156,10 @@ def test_provisioned_instances_are_there_before_they_are_called(
         project.start()
         lambdas = client(project)
     settled(lambdas, "live")
+    with ThreadPoolExecutor(3) as callers:
+        told = list(callers.map(lambda _: call(lambdas, qualifier="live", event=1.5), range(3)))
+    kinds = sorted(each["kind"] for each in told)
+    assert kinds == ["on-demand", "provisioned-concurrency", "provisioned-concurrency"]
     lambdas.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="live")
     with pytest.raises(ClientError, match="No Provisioned Concurrency Config found"):
         settled(lambdas, "live")

@@ -51,8 +51,6 @@ class FakePool:
         self.version = version
         self.draining = False
         self.is_called = False
-        self.provisioned = 0
-        self.fault: Exception | None = None
 
     async def warm(self) -> None:
         self._world.loading.append(self.version.number)

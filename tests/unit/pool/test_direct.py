@@ -91,12 +91,12 @@ class World(Direct):
     def _count(self, *_: object) -> None:
         self.wanted += 1
 
-    def _settle(self, spare: Any, name: str) -> Any:
+    def _settle(self, spare: Any, name: str, provisioned: bool) -> Any:
         if self.settle_fault is not None:
             raise self.settle_fault
         return self._made(name, adopted=True)
 
-    async def _start(self, reaper: Reaper) -> Any:
+    async def _start(self, reaper: Reaper, provisioned: bool) -> Any:
         return self._made(f"fresh-{len(self.instances)}", adopted=False)
 
     def _made(self, name: str, *, adopted: bool) -> FakeInstance:
@@ -129,6 +129,14 @@ async def test_a_spare_becomes_the_instance(loads: list[dict[str, str]]) -> None
     assert instance.init_ms >= 0
     assert loads[0]["A"] == "B"
     assert loads[0]["AWS_LAMBDA_LOG_STREAM_NAME"].endswith(f"]{instance.name}")
+    assert loads[0]["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
+
+
+async def test_one_that_is_kept_is_told_so(loads: list[dict[str, str]]) -> None:
+    world = World([])
+    instance: Any = await world.spawn(world.reaper, provisioned=True)
+    assert instance.provisioned
+    assert loads[0]["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency"
 
 
 async def test_without_a_spare_one_is_started_and_a_spare_is_wanted() -> None:

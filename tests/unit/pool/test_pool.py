@@ -29,6 +29,7 @@ class FakeInstance:
 
     alive: bool = True
     idle_since: float = 0.0
+    provisioned: bool = False
     peak_mb: int = 20
     ended: int = 0
     closed: int = 0
@@ -57,11 +58,11 @@ class FakeZygote:
     why_not_loaded: str = ""
     ended: int = 0
 
-    async def spawn(self, _: Reaper) -> FakeInstance:
+    async def spawn(self, _: Reaper, provisioned: bool) -> FakeInstance:
         await self.gate.wait()
         if self.faults:
             raise self.faults.pop(0)
-        return FakeInstance()
+        return FakeInstance(provisioned=provisioned)
 
     def kill(self) -> None:
         self.alive = False
@@ -593,8 +594,7 @@ async def test_a_function_without_concurrency_runs_nothing(world: World) -> None
 
 async def test_what_is_provisioned_is_started_and_kept(world: World) -> None:
     pool = world.pool(concurrency_max=5)
-    pool.provisioned = 2
-    pool.step()
+    pool.provide(2)
     while len(pool.idle) < 2:  # noqa: ASYNC110  # the starts are other tasks' work
         await asyncio.sleep(0)
     pool.retire(float("inf"))
@@ -607,8 +607,56 @@ async def test_who_comes_next_gets_what_was_used_last(world: World) -> None:
     pool = world.pool(concurrency_max=5, ready_ahead=1)
     used = await pool.lease()
     pool.release(used)
-    pool.provisioned = 2
-    pool.step()
-    while len(pool.idle) < 2:  # noqa: ASYNC110  # the start is another task's work
+    await pool.lease()
+    while not pool.idle:  # noqa: ASYNC110  # the start is another task's work
         await asyncio.sleep(0)
+    pool.release(used)
     assert pool.lease_now() is used
+
+
+async def test_beyond_what_is_provisioned_instances_are_others(world: World) -> None:
+    pool = world.pool(concurrency_max=9, idle_s_max=0.0)
+    pool.provide(2)
+    await settle()
+    leased = [await pool.lease() for _ in range(4)]
+    assert [each.provisioned for each in leased] == [True, True, False, False]
+    assert pool.provided() == (2, 2)
+    for each in leased:
+        pool.release(each)
+    # What is kept serves first, though the others were used later.
+    assert [(await pool.lease()).provisioned for _ in range(3)] == [True, True, False]
+    for each in leased:
+        pool.release(each)
+    pool.retire(float("inf"))
+    assert [each.provisioned for each in pool.idle] == [True, True]
+
+
+async def test_more_and_fewer_may_be_provisioned(world: World) -> None:
+    pool = world.pool(concurrency_max=9)
+    pool.provide(3)
+    await settle()
+    busy = await pool.lease()
+    pool.provide(1)
+    assert pool.idle == []
+    assert pool.provided() == (1, 1)
+    pool.release(busy)
+    assert pool.provided() == (1, 1)
+    pool.provide(2)
+    assert pool.provided() == (2, 1)
+    await settle()
+    assert pool.provided() == (2, 2)
+
+
+async def test_what_is_provisioned_takes_the_place_of_others(world: World) -> None:
+    pool = world.pool(concurrency_max=2)
+    pool.provide(1)
+    await settle()
+    kept, other = await pool.lease(), await pool.lease()
+    pool.provide(2)
+    assert pool.provided() == (1, 1)
+    pool.release(other)
+    await settle()
+    assert pool.provided() == (2, 2)
+    pool.release(kept)
+    assert [each.provisioned for each in pool.idle] == [True, True]
+    assert other not in pool.idle
