@@ -39,6 +39,13 @@ class Invoker:
         """The version that would run. Raises FunctionNotFound, FunctionFailed."""
         return self._functions.resolve(name, qualifier)
 
+    def meant(self, name: str, qualifier: str) -> list[Version]:
+        """The versions that may run, where an alias shares its calls.
+
+        Raises FunctionNotFound, FunctionFailed.
+        """
+        return self._functions.meant(name, qualifier)
+
     async def invoke(
         self,
         invocation: Invocation,

@@ -102,6 +102,10 @@ class FakeInvoker(Invoker):
         function = Function(name=name, runtime="python", handler="", code="", limits=Limits())
         return Version(function=function, code_dir="", code_sha256="")
 
+    def meant(self, name: str, qualifier: str) -> list[Version]:
+        """The one that there is. Raises FunctionNotFound."""
+        return [self.check(name, qualifier)]
+
     async def invoke(
         self,
         invocation: Invocation,

@@ -114,7 +114,7 @@ def _deploy(
 ) -> list[tuple[str, str]]:
     """The aliases under which a canary has begun."""
     from microfaas import reloading
-    from microfaas.cli.deployment import events, resources, topics, wanted
+    from microfaas.cli.deployment import aliases, events, resources, topics, wanted
     from microfaas.cli.deployment.functions import Functions
 
     config, address = source.config, source.config.address
@@ -142,6 +142,9 @@ def _deploy(
             _surround(source.stack, each.name, changes)
     for each in all_wanted:
         functions.fire(each)
+        for name in aliases.missing(changes, each, names[each.name]):
+            what = f"{each.name}:{name}, which is not there: --alias {name} makes it"
+            click.echo(f"what fires {each.name} waits for {what}", err=True)
     if not chosen:
         topics.subscriptions(changes, config.subscriptions, address)
     return begun

@@ -99,6 +99,19 @@ class Functions:
         """The functions whose $LATEST cannot be served."""
         return [name for name, served in self._served.items() if LATEST in served.faults]
 
+    def meant(self, name: str, qualifier: str = "") -> list[Version]:
+        """Whatever it may mean: two versions where an alias shares its calls.
+
+        Raises FunctionNotFound, FunctionFailed.
+        """
+        served = self._served.get(name)
+        pointer = served.aliases.get(qualifier) if served else None
+        if served is None or pointer is None:
+            return [self.resolve(name, qualifier)]
+        numbers = (pointer.number, pointer.other)
+        found = [served.versions[number] for number in numbers if number in served.versions]
+        return found or [self.resolve(name, qualifier)]
+
     def latest(self, name: str) -> Version | None:
         return self._latest.get(name)
 

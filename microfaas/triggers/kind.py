@@ -55,11 +55,14 @@ class Surroundings:
     report: Callable[[bool], None] = _nobody
 
     def limits(self, trigger: Trigger) -> Limits:
-        """What a function's calls may take: where there is no such alias or version, what the
-        function's own may; where there is no such function, what is usual."""
+        """What a function's calls may take, and where two versions share them, those of the one
+        that may take longer. Where there is no such alias or version, what the function's own may;
+        where there is no such function, what is usual."""
         for qualifier in dict.fromkeys((trigger.qualifier, "")):
             with contextlib.suppress(FunctionNotFound, FunctionFailed):
-                return self.invoker.check(trigger.function, qualifier).function.limits
+                meant = self.invoker.meant(trigger.function, qualifier)
+                limits = [version.function.limits for version in meant]
+                return max(limits, key=lambda each: each.timeout_s)
         return Limits()
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from microfaas.cli.deployment.changes import Change, Changes, called, differing, path_of
+from microfaas.model import LATEST
 
 if TYPE_CHECKING:
+    from microfaas.cli.deployment.wanted import Wanted
     from microfaas.templates.stack import FunctionUrl
 
 _URLS = "2021-10-31"
@@ -40,6 +42,17 @@ def point(changes: Changes, function: str, alias: str, version: str) -> None:
             Change("alias", f"{function}:{alias}", "changed", shown(version)),
             lambda: changes.client.rest("PUT", path, {"FunctionVersion": version}),
         )
+
+
+def missing(changes: Changes, wanted: Wanted, made: Collection[str]) -> list[str]:
+    """What the triggers of a function call and is not there, beside the aliases that were `made`.
+    Raises ClientError."""
+    called = {str(table["qualifier"]) for table in wanted.triggers if "qualifier" in table}
+    return [
+        name
+        for name in sorted(called.difference(made, [LATEST]))
+        if changes.look(path_of(wanted.name, "configuration", qualifier=name)) is None
+    ]
 
 
 def open_url(changes: Changes, url: FunctionUrl) -> None:

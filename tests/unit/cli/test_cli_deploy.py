@@ -225,6 +225,17 @@ def test_another_qualifier_is_deployed(gateway: Gateway, deploy: Callable[..., R
     assert triggers[2] == [{"type": "queue", "queue": "jobs", "qualifier": "live"}]
 
 
+def test_an_alias_that_is_missing_is_told(gateway: Gateway, deploy: Callable[..., Result]) -> None:
+    Path("microfaas.toml").write_text(f'{PROJECT}qualifier = "live"\n')
+    told = "what fires work waits for work:live, which is not there: --alias live makes it\n"
+    assert deploy().stderr == told
+    gateway.answers = {"POST /2015-03-31/functions/work/versions": {"Version": "1"}}
+    assert deploy("--alias", "live").stderr == ""
+    path = "/2015-03-31/functions/work/configuration?Qualifier=live"
+    gateway.answers = {f"GET {path}": {"Version": "1"}}
+    assert deploy().stderr == ""
+
+
 def test_an_alias_follows_what_is_published(
     gateway: Gateway, deploy: Callable[..., Result]
 ) -> None:

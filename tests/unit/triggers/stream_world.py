@@ -41,9 +41,9 @@ class Function:
         self.events: list[dict[str, Any]] = []
         self.busy = 0
 
-    def check(self, name: str, qualifier: str) -> Version:
+    def meant(self, name: str, qualifier: str) -> list[Version]:
         function = made.Function(name=name, runtime="", handler="", code="", limits=Limits())
-        return Version(function=function, code_dir="", code_sha256="")
+        return [Version(function=function, code_dir="", code_sha256="")]
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         if self.busy:
