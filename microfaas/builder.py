@@ -80,9 +80,15 @@ class Builder:
 
 def _digest(function: Function) -> str:
     """Of what a process is started with. Where the code came from is not among it, nor how events
-    are seen through, nor how many may run."""
+    are seen through, nor how many may run, nor how often."""
     limits = msgspec.structs.replace(function.limits, concurrency_max=0, waiting_max=0)
     settings = msgspec.structs.replace(
-        function, code="", layers=(), description="", events=EventSettings(), limits=limits
+        function,
+        code="",
+        layers=(),
+        description="",
+        recursive_loop="terminate",
+        events=EventSettings(),
+        limits=limits,
     )
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()

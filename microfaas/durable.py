@@ -229,9 +229,11 @@ class Durable:
     def _sends(self) -> dict[Kind, Send]:
         """How rules and schedules send to what is no function."""
         return {
-            "topic": lambda batch, to, body: self.topics.sink(batch, to.name, body, {}),
+            "topic": lambda batch, to, body: self.topics.sink(
+                batch, to.name, body, {}, to.trace_id
+            ),
             "queue": lambda batch, to, body: batch.put(
-                self.queues.draft(to.name, body, {}, to.group)
+                self.queues.draft(to.name, body, {}, to.group, to.trace_id)
             ),
             "stream": self._into_streams.add,
         }

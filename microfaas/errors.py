@@ -80,6 +80,16 @@ class TooManyRequests(MicrofaasError):
         super().__init__("Rate Exceeded.")
 
 
+class RecursiveInvocation(MicrofaasError):
+    """A chain of events has come back to a function as often as it may."""
+
+    def __init__(self, name: str, passes: int) -> None:
+        super().__init__(
+            f"Recursive invocation detected: {name} was invoked {passes} times by one chain of "
+            "events, and is not invoked again; if it is meant to be, allow it recursive loops"
+        )
+
+
 class QueueFull(TooManyRequests):
     """As much waits in a queue as may; what was accepted is kept, more is not."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from microfaas.model import Invocation, Outcome, Status, Usage, Version
+from microfaas import lineage
+from microfaas.errors import RecursiveInvocation
+from microfaas.model import Address, Invocation, Outcome, Status, Usage, Version
 from microfaas.pool.instance import Instance, OnChunk
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.supervisor import Supervisor
@@ -18,14 +21,26 @@ from microfaas.store.usage import UsageLog, UsageRow
 
 OnEnd = Callable[[Status, float], None]
 
+_log = logging.getLogger("microfaas.invoke")
+
 
 class Invoker:
     """Resolves a name, leases an instance, runs the event, accounts for it."""
 
-    def __init__(self, functions: Functions, supervisor: Supervisor, usage: UsageLog) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        supervisor: Supervisor,
+        usage: UsageLog,
+        address: Address,
+        allows_loops: Callable[[str], bool],
+    ) -> None:
+        """`allows_loops` tells whether a function may be run without end by one chain of events."""
         self._functions = functions
         self._supervisor = supervisor
         self._usage = usage
+        self._address = address
+        self._allows_loops = allows_loops
         self._watching: dict[tuple[str, str], OnEnd] = {}
 
     def watch(self, name: str, number: str, on_end: OnEnd) -> None:
@@ -46,6 +61,18 @@ class Invoker:
         """
         return self._functions.meant(name, qualifier)
 
+    def loops(self, name: str, trace_id: str) -> bool:
+        """Whether the chain of events that a trace tells of has run a function as often as it may;
+        that is logged."""
+        if lineage.MARK not in trace_id:
+            return False
+        passes = lineage.passes(trace_id, lineage.hash_of(self._address.arn(name)))
+        if passes < lineage.PASSES_MAX or self._allows_loops(name):
+            return False
+        text = "%s: recursive loop: not run again, after %d times in one chain of events: %s"
+        _log.error(text, name, passes, trace_id)
+        return True
+
     async def invoke(
         self,
         invocation: Invocation,
@@ -55,11 +82,13 @@ class Invoker:
         """Run one event now; what the function streams goes to `on_chunk`, when there is one.
 
         `version` is for who has asked `check` for it already: an alias may mean another one now.
-        Raises FunctionNotFound, TooManyRequests, MachineError; what the function itself does
-        wrong is in the outcome.
+        Raises FunctionNotFound, RecursiveInvocation, TooManyRequests, MachineError; what the
+        function itself does wrong is in the outcome.
         """
         if version is None:
             version = self._functions.resolve(invocation.function, invocation.qualifier)
+        if lineage.MARK in invocation.trace_id:
+            self._check_loop(invocation)
         try:
             instance = self._supervisor.lease_now(version)
             if instance is None:
@@ -80,6 +109,11 @@ class Invoker:
         # In the loop's next turn, when the reply is on its way.
         asyncio.get_running_loop().call_soon(self._settle, instance, invocation, outcome)
         return outcome
+
+    def _check_loop(self, invocation: Invocation) -> None:
+        """Raises RecursiveInvocation."""
+        if self.loops(invocation.function, invocation.trace_id):
+            raise RecursiveInvocation(invocation.function, lineage.PASSES_MAX)
 
     def _settle(self, instance: Instance, invocation: Invocation, outcome: Outcome) -> bytes:
         """Make up the books and take the instance back; gives the log's tail."""

@@ -129,6 +129,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     snapshot: Literal["auto", "on", "off"] = "auto"
     isolation: Literal["instance", "request"] = "instance"
+    # Whether one chain of events may come back to it without end.
+    recursive_loop: Literal["terminate", "allow"] = "terminate"
     events: EventSettings = EventSettings()
     logs: LogSettings = LogSettings()
 

@@ -198,10 +198,10 @@ class _Server:
             functions = Functions()
             builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
             deployer = Deployer(builder, code, functions, supervisor)
-            invoker = Invoker(functions, supervisor, usage)
             resources = Resources(database)
             registry = Registry(resources, functions, config.address)
             registry.open()
+            invoker = Invoker(functions, supervisor, usage, config.address, registry.allows_loops)
             durable = Durable(
                 config,
                 self.url,

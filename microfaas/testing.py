@@ -95,6 +95,10 @@ class FakeInvoker(Invoker):
     functions: Mapping[str, Answer]
     invocations: list[Invocation] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._address = Address()
+        self._allows_loops = lambda _: False
+
     def check(self, name: str, qualifier: str) -> Version:
         """Raises FunctionNotFound, as the real one does."""
         if name not in self.functions or qualifier not in ("", LATEST):
@@ -114,6 +118,7 @@ class FakeInvoker(Invoker):
     ) -> Outcome:
         """Note the invocation, and let the function of that name answer it."""
         self.check(invocation.function, invocation.qualifier)
+        self._check_loop(invocation)
         self.invocations.append(invocation)
         return await self.functions[invocation.function](invocation)
 

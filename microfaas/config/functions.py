@@ -151,6 +151,7 @@ def make_function(name: str, row: FunctionTable, root: str, problems: list[Probl
         devices=devices(where, row.devices, problems),
         snapshot=row.snapshot,
         isolation=row.isolation,
+        recursive_loop=row.recursive_loop,
         events=event_settings(where, row, root, problems),
         logs=_logs(where, row, problems),
     )

@@ -150,6 +150,13 @@ class FunctionTable(msgspec.Struct, kw_only=True):
         Literal["instance", "request"],
         Meta(description="`request` gives every invocation a fresh process"),
     ] = "instance"
+    recursive_loop: Annotated[
+        Literal["terminate", "allow"],
+        Meta(
+            description="what to do when one chain of events has come back to it 16 times: not to "
+            "run it again, or to go on without end"
+        ),
+    ] = "terminate"
     environment: Annotated[dict[str, str], Meta(description="environment variables")] = (
         msgspec.field(default_factory=dict)
     )

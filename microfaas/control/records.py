@@ -70,7 +70,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """A function by its name. `latest` is None where a file says what it is.
 
     `numbered` is the last version's number: none is given twice. `adopted`: a file says something
-    else, which is passed over.
+    else, which is passed over. `recursion` is empty where nobody has set it.
     """
 
     latest: Edition | None = None
@@ -78,7 +78,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     adopted: bool = False
     tags: dict[str, str] = {}
     reserved: int | None = None
-    recursion: Literal["Terminate", "Allow"] = "Terminate"
+    recursion: Literal["Terminate", "Allow", ""] = ""
     signing_config: str = ""
 
 

@@ -132,6 +132,13 @@ class Registry:
         config = self.invoke_configs.get(key(name, qualifier or LATEST))
         return events(usual, settings.dead_letter if settings else "", config)
 
+    def allows_loops(self, name: str) -> bool:
+        """Whether one chain of events may come back to a function without end."""
+        head, version = self.functions.get(name), self.served.latest(name)
+        if head is not None and head.recursion:
+            return head.recursion == "Allow"
+        return version is not None and version.function.recursive_loop == "allow"
+
     def numbers(self, name: str) -> list[str]:
         """Its published versions, the oldest first."""
         keys = [qualified for qualified, _ in self.versions.all(f"{name}:")]

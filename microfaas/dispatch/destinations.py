@@ -11,8 +11,8 @@ from microfaas.store.messages import Batch, Draft
 OUTBOX_PREFIX = "outbox:"
 Attributes = Mapping[str, tuple[str, str]]
 
-# Puts a body, with message attributes as name → (type, value), where a name says.
-Sink = Callable[[Batch, str, bytes, Attributes], None]
+# Puts a body, with message attributes as name → (type, value) and a trace, where a name says.
+Sink = Callable[[Batch, str, bytes, Attributes, str], None]
 
 
 class Destinations:
@@ -28,17 +28,24 @@ class Destinations:
         }
 
     def send(
-        self, batch: Batch, to: Destination, body: bytes, attributes: Attributes | None = None
+        self,
+        batch: Batch,
+        to: Destination,
+        body: bytes,
+        attributes: Attributes | None = None,
+        trace_id: str = "",
     ) -> None:
         """Have the body sent as part of the batch. Raises MicrofaasError where there is no such
         place any more."""
-        self._sinks[to.kind](batch, to.name, body, attributes or {})
+        self._sinks[to.kind](batch, to.name, body, attributes or {}, trace_id)
 
 
-def _to_function(batch: Batch, name: str, body: bytes, _: Attributes) -> None:
+def _to_function(batch: Batch, name: str, body: bytes, _: Attributes, trace_id: str) -> None:
     name, _sep, qualifier = name.partition(":")
-    batch.put(events.draft(name, body, qualifier=qualifier, source="destination"))
+    batch.put(
+        events.draft(name, body, qualifier=qualifier, trace_id=trace_id, source="destination")
+    )
 
 
-def _to_outbox(batch: Batch, name: str, body: bytes, _: Attributes) -> None:
+def _to_outbox(batch: Batch, name: str, body: bytes, _: Attributes, _trace_id: str) -> None:
     batch.put(Draft(OUTBOX_PREFIX + name, body))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from microfaas import lineage
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.retry import Condition, Policy, Step, decide
 from microfaas.errors import MicrofaasError
@@ -151,6 +152,11 @@ class Ends:
         """Tell those who want to know; what nobody takes when it failed becomes a dead letter."""
         settings, ok = rules.settings, condition == "Success"
         to = settings.on_success if ok else settings.on_failure
+        trace_id, again = self._trace(rules, message)
+        if again and condition == "RecursiveInvocation":
+            # Its record came back too: to tell of that would be the same loop.
+            batch.also("bury", [self._letter(rules, message, outcome, condition, attempts)])
+            return
         try:
             if to is not None:
                 record = records.record(
@@ -162,15 +168,25 @@ class Ends:
                     event=message.body,
                     outcome=outcome,
                 )
-                self._destinations.send(batch, to, record)
+                self._destinations.send(batch, to, record, trace_id=trace_id)
             if settings.dead_letter is not None and not ok:
                 kept = records.dead_letter_attributes(message.uuid, outcome)
-                self._destinations.send(batch, settings.dead_letter, message.body, kept)
+                dead = settings.dead_letter
+                self._destinations.send(batch, dead, message.body, kept, trace_id)
             elif to is None and not ok:
                 batch.also("bury", [self._letter(rules, message, outcome, condition, attempts)])
         except MicrofaasError as error:
             _log.error("%s: cannot tell of event %s: %s", rules.function, message.uuid, error)
             batch.also("bury", [self._letter(rules, message, outcome, condition, attempts)])
+
+    def _trace(self, rules: Rules, message: Message) -> tuple[str, bool]:
+        """The trace that the function was given, for what its end gives rise to; and whether it
+        was refused already for what led here."""
+        attributes = events.decode_attributes(message.attributes)
+        function = lineage.hash_of(self._address.arn(rules.function))
+        before = events.trace_of(message, attributes)
+        passes = lineage.passes(before, function)
+        return lineage.extended(before, function), passes > lineage.PASSES_MAX
 
     def _letter(
         self, rules: Rules, message: Message, outcome: Outcome | None, why: str, attempts: int

@@ -19,7 +19,12 @@ from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.ends import Ends, Rules
 from microfaas.dispatch.retry import Condition
 from microfaas.dispatch.slots import Slots
-from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
+from microfaas.errors import (
+    FunctionNotFound,
+    MachineError,
+    RecursiveInvocation,
+    TooManyRequests,
+)
 from microfaas.invoke import Invoker
 from microfaas.model import LATEST, Address, EventSettings, Invocation, Outcome
 from microfaas.store import events
@@ -242,7 +247,7 @@ class Events:
             function=lane.function,
             event=message.body,
             qualifier=attributes.qualifier,
-            trace_id=attributes.trace_id,
+            trace_id=events.trace_of(message, attributes),
         )
         async with lane.slots:
             if self._ends.age_s(message) > rules.policy.age_s_max:
@@ -259,6 +264,8 @@ class Events:
                 return None, None
             except (TooManyRequests, MachineError):
                 return None, None
+            except RecursiveInvocation:
+                return None, "RecursiveInvocation"
             finally:
                 del self._running[message.id]
 

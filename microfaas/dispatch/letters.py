@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from microfaas import lineage
 from microfaas.dispatch.events import Events
 from microfaas.errors import InvalidRequest, QueueFull
 from microfaas.messaging import kept
@@ -154,5 +155,6 @@ def _again(letter: DeadLetter) -> Draft:
     if letter.attributes:
         old = events.decode_attributes(letter.attributes)
     source = f"dead letter of {letter.request_id}"
-    fresh = msgspec.structs.replace(old, source=source, refusals=0, history=[])
+    trace_id = lineage.begun_anew(old.trace_id)
+    fresh = msgspec.structs.replace(old, trace_id=trace_id, source=source, refusals=0, history=[])
     return Draft(letter.queue, letter.event, events.encode_attributes(fresh))

@@ -12,7 +12,9 @@ BUSY_DELAY_S_MAX = 300.0
 JITTER = 0.2
 
 # Why something was given up: the names that Lambda gives in its records.
-Condition = Literal["RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency"]
+Condition = Literal[
+    "RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency", "RecursiveInvocation"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from microfaas.errors import (
     FunctionNotFound,
     InvalidRequest,
     MachineError,
+    RecursiveInvocation,
     RequestTooLarge,
     ShuttingDown,
     TooManyRequests,
@@ -30,7 +31,14 @@ _FAILED = (
 )
 
 # The faults whose body spells `Message` with a capital, as AWS's model has them.
-_CAPITAL = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ServiceException"})
+_CAPITAL = frozenset(
+    {
+        "AccessDeniedException",
+        "RecursiveInvocationException",
+        "ResourceNotFoundException",
+        "ServiceException",
+    }
+)
 
 
 def fault(error: Exception, request_id: str, address: Address) -> Reply:
@@ -46,6 +54,8 @@ def fault(error: Exception, request_id: str, address: Address) -> Reply:
         return reply(_STATUS.get(error.kind, 400), error.kind, str(error), request_id)
     if isinstance(error, AccessRefused):
         return _refused(error, request_id)
+    if isinstance(error, RecursiveInvocation):
+        return reply(400, "RecursiveInvocationException", str(error), request_id)
     if isinstance(error, ShuttingDown):
         return reply(503, "ServiceUnavailableException", str(error), request_id)
     if isinstance(error, FunctionFailed):

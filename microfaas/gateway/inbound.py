@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from microfaas.gateway import lambda_api
+from microfaas import lineage
 from microfaas.gateway.connections import peer_of
 from microfaas.invoke import new_request_id
 from microfaas.payloads.http_request import HttpRequest, Occasion
@@ -43,8 +43,8 @@ def path(request: web.Request, prefix: int = 0) -> str:
 def occasion(request: web.Request) -> Occasion:
     """A request that came just now."""
     request_id = new_request_id()
-    trace_id = lambda_api.plain(request.headers.get("X-Amzn-Trace-Id", ""))
-    trace_id = trace_id or lambda_api.new_trace_id(request_id)
+    trace_id = lineage.plain(request.headers.get("X-Amzn-Trace-Id", ""))
+    trace_id = trace_id or lineage.new_trace_id(request_id)
     return Occasion(request_id, trace_id, int(time.time() * 1000))
 
 

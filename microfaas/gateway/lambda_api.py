@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from microfaas import lineage
 from microfaas.errors import InvalidRequest, RequestTooLarge
 from microfaas.gateway import eventstream, faults, names
 from microfaas.gateway.rates import Rates
@@ -23,6 +24,7 @@ from microfaas.model import (
     Invocation,
     Outcome,
     Status,
+    Version,
 )
 from microfaas.pool.instance import OnChunk
 
@@ -89,9 +91,10 @@ class LambdaApi:
             # Not raised: it may be kept for long, and would collect a traceback each time.
             return faults.fault(prepared, request_id, self._address)
         try:
-            invocation = self._invocation(prepared, body, request_id)
+            invocation, version = self._invocation(prepared, body, request_id)
             if prepared.kind == "RequestResponse":
-                return succeeded(await self._invoker.invoke(invocation), invocation)
+                outcome = await self._invoker.invoke(invocation, version=version)
+                return succeeded(outcome, invocation)
             return await self._accept(invocation, prepared.kind)
         except Exception as error:
             return faults.fault(error, request_id, self._address)
@@ -114,12 +117,11 @@ class LambdaApi:
         try:
             if isinstance(prepared, InvalidRequest):
                 raise prepared
-            invocation = self._invocation(prepared, body, request_id)
+            # The head names the version, so it is chosen before anything runs.
+            invocation, version = self._invocation(prepared, body, request_id)
             if prepared.kind != "RequestResponse":
                 _check_member(prepared.kind, "invocationType", STREAMED_TYPES)
                 return await self._accept(invocation, prepared.kind)
-            # The head names the version, so it is chosen before anything runs.
-            version = self._invoker.check(prepared.function, prepared.qualifier)
             outcome = await self._invoker.invoke(invocation, on_chunk, version)
         except Exception as error:
             if write is not None:
@@ -134,30 +136,35 @@ class LambdaApi:
     async def run(self, invocation: Invocation, on_chunk: OnChunk) -> Outcome:
         """Run an event that was made of another request than an Invoke.
 
-        Raises RequestTooLarge, FunctionNotFound, TooManyRequests, MachineError.
+        Raises RequestTooLarge, FunctionNotFound, RecursiveInvocation, TooManyRequests,
+        MachineError.
         """
         if len(invocation.event) > EVENT_BYTES_MAX:
             raise RequestTooLarge(EVENT_BYTES_MAX)
-        self._count(invocation.function, invocation.qualifier, "RequestResponse")
-        return await self._invoker.invoke(invocation, on_chunk)
+        version = self._count(invocation.function, invocation.qualifier, "RequestResponse")
+        return await self._invoker.invoke(invocation, on_chunk, version)
 
     def fault(self, error: Exception) -> Reply:
         """The reply to a request that got no further than to the gateway."""
         return faults.fault(error, new_request_id(), self._address)
 
-    def _invocation(self, prepared: Prepared, body: bytes, request_id: str) -> Invocation:
-        """Raises InvalidRequest, RequestTooLarge, FunctionNotFound, TooManyRequests."""
+    def _invocation(
+        self, prepared: Prepared, body: bytes, request_id: str
+    ) -> tuple[Invocation, Version]:
+        """What is to run, and which version. Raises InvalidRequest, RequestTooLarge,
+        FunctionNotFound, TooManyRequests."""
         self._check(body, prepared.kind)
-        self._count(prepared.function, prepared.qualifier, prepared.kind)
-        return Invocation(
+        version = self._count(prepared.function, prepared.qualifier, prepared.kind)
+        invocation = Invocation(
             request_id=request_id,
             function=prepared.function,
             event=body,
             qualifier=prepared.qualifier,
             client_context=prepared.client_context,
-            trace_id=prepared.trace_id or new_trace_id(request_id),
+            trace_id=prepared.trace_id or lineage.new_trace_id(request_id),
             tail=prepared.tail,
         )
+        return invocation, version
 
     async def _accept(self, invocation: Invocation, kind: str) -> Reply:
         """Event and DryRun: nobody waits for a result."""
@@ -179,14 +186,17 @@ class LambdaApi:
             call.invocation_type or "RequestResponse",
             call.log_type == "Tail",
             _client_context(call.client_context) if call.client_context else b"",
-            plain(call.trace_id),
+            lineage.plain(call.trace_id),
         )
 
-    def _count(self, function: str, qualifier: str, kind: str) -> None:
-        """Raises FunctionNotFound, and TooManyRequests past the function's rate."""
-        limits = self._invoker.check(function, qualifier).function.limits
-        if limits.rate_max is not None and kind != "DryRun":
-            self._rates.take(function, limits.rate_max, time.monotonic())
+    def _count(self, function: str, qualifier: str, kind: str) -> Version:
+        """The version that is called. Raises FunctionNotFound, and TooManyRequests past the
+        function's rate."""
+        version = self._invoker.check(function, qualifier)
+        rate_max = version.function.limits.rate_max
+        if rate_max is not None and kind != "DryRun":
+            self._rates.take(function, rate_max, time.monotonic())
+        return version
 
     def _check(self, body: bytes, kind: str) -> None:
         """Raises InvalidRequest, RequestTooLarge."""
@@ -224,19 +234,6 @@ def _streamed(invocation: Invocation, version: str) -> str:
         f"X-Amz-Executed-Version: {version}\r\n"
         f"X-Amzn-Trace-Id: {invocation.trace_id}\r\n"
     )
-
-
-def plain(trace_id: str) -> str:
-    """A client's trace, if it is fit to go back to him and into the environment; else nothing."""
-    return trace_id if trace_id.isascii() and trace_id.isprintable() else ""
-
-
-def new_trace_id(request_id: str) -> str:
-    """The trace of a request that came without one."""
-    # Random already, and seen in the same logs: the request's id serves for the trace's.
-    tail = request_id[24:]
-    root = f"{request_id[:8]}{request_id[9:13]}{tail}"
-    return f"Root=1-{int(time.time()):08x}-{root};Parent={request_id[19:23]}{tail};Sampled=0"
 
 
 def _check_member(value: str, field: str, known: tuple[str, ...]) -> None:

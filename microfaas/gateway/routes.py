@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from microfaas import lineage
 from microfaas.errors import AccessRefused, InvalidRequest
 from microfaas.gateway import faults
 from microfaas.gateway.answers import Answers
@@ -124,7 +125,8 @@ class Routes:
         return response
 
     async def _invoke_async(self, request: web.Request) -> web.StreamResponse:
-        call = InvokeCall(_raw_name(request), invocation_type="Event")
+        trace_id = request.headers.get("X-Amzn-Trace-Id", "")
+        call = InvokeCall(_raw_name(request), invocation_type="Event", trace_id=trace_id)
         reply = await self._run(call, request)
         if reply.status == 202:
             reply = reply._replace(headers=reply.headers + JSON, body=b'{"Status":202}')
@@ -196,7 +198,10 @@ class Routes:
         asked = Request(
             request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, fields
         )
-        caller = Caller(new_request_id(), peer_of(request.transport).host, self._base_url(request))
+        caller = Caller(
+            *(new_request_id(), peer_of(request.transport).host, self._base_url(request)),
+            trace_id=lineage.plain(fields.get("x-amzn-trace-id", "")),
+        )
         async with Visit(self._entrance, request) as visit:
             answer = await self._aws_api.answer(asked, caller, visit)
         if isinstance(answer, Reply):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from microfaas import lineage
 from microfaas.config.queues import is_fifo
 from microfaas.payloads.sqs import MessageAttributes
 from microfaas.store.messages import Draft, Message
@@ -130,12 +131,17 @@ def sequence_number(number: int) -> str:
 def revived(queue: str, body: bytes, attributes: bytes) -> Draft:
     """The draft of a dead letter that goes back to where it was, by the store's name of that."""
     group = (decode_kept(attributes).group or queue) if is_fifo(queue) else None
+    if lineage.MARK.encode() in attributes:
+        attributes = encode_kept(_begun_anew(decode_kept(attributes)))
     return Draft(queue, body, attributes, group=group)
 
 
 def transferred(message: Message, to: str, origin: str, grouped: bool) -> Draft:
-    """The same message for another queue; `origin` is the one it was given up in, or empty."""
+    """The same message for another queue; `origin` is the one it was given up in, or empty when
+    somebody moves it."""
     kept = decode_kept(message.attributes)
+    if not origin:
+        kept = _begun_anew(kept)
     moved = msgspec.structs.replace(
         kept,
         message_id=kept.message_id or message.uuid,
@@ -146,3 +152,8 @@ def transferred(message: Message, to: str, origin: str, grouped: bool) -> Draft:
     )
     group = (kept.group or message.uuid) if grouped else None
     return Draft(PREFIX + to, message.body, encode_kept(moved), group=group)
+
+
+def _begun_anew(kept: Kept) -> Kept:
+    """What somebody sends again is not refused for where it went before."""
+    return msgspec.structs.replace(kept, trace=lineage.begun_anew(kept.trace))

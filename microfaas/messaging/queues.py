@@ -140,21 +140,31 @@ class Queues:
         body: bytes,
         attributes: Mapping[str, tuple[str, str | bytes]],
         group: str = "",
+        trace_id: str = "",
     ) -> Draft:
         """A message for somebody else's batch; in a FIFO queue of a group, without
         deduplication. Raises ServiceError."""
         queue = self.directory.get(name)
         told = {key: (kind, _value(kind, value)) for key, (kind, value) in attributes.items()}
-        kept = Kept(attributes=in_bytes(told), group=group or (name if queue.fifo else ""))
+        kept = Kept(
+            attributes=in_bytes(told),
+            trace=trace_id,
+            group=group or (name if queue.fifo else ""),
+        )
         delay_ms = queue.settings.delay_s * 1000
         grouped = kept.group if queue.fifo else None
         return Draft(PREFIX + name, body, encode_kept(kept), delay_ms, grouped)
 
     def sink(
-        self, batch: Batch, name: str, body: bytes, attributes: Mapping[str, tuple[str, str]]
+        self,
+        batch: Batch,
+        name: str,
+        body: bytes,
+        attributes: Mapping[str, tuple[str, str]],
+        trace_id: str = "",
     ) -> None:
         """Put what a destination is to get into a batch. Raises ServiceError."""
-        batch.put(self.draft(name, body, attributes))
+        batch.put(self.draft(name, body, attributes, trace_id=trace_id))
 
     # Receiving.
 

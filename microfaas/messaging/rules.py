@@ -166,14 +166,14 @@ class Rules:
             for book in (self._rules, self._rows, self._listening):
                 book.pop(name, None)
 
-    async def publish(self, occurrences: Iterable[Occurrence]) -> None:
+    async def publish(self, occurrences: Iterable[Occurrence], trace_id: str = "") -> None:
         """Send events to whoever listens for them. Raises QueueFull, MachineError."""
         batch = Batch()
         for occurrence in occurrences:
-            self._add(batch, occurrence)
+            self._add(batch, occurrence, trace_id)
         await self._store.commit(batch)
 
-    def sink(self, batch: Batch, _: str, body: bytes, __: object) -> None:
+    def sink(self, batch: Batch, _: str, body: bytes, __: object, trace_id: str = "") -> None:
         """A destination's way in: the record of an invocation's end. Raises MicrofaasError."""
         if not self._declared and not any(self._listening.values()):
             return
@@ -182,21 +182,22 @@ class Rules:
         except (msgspec.DecodeError, RecursionError) as error:
             raise MicrofaasError(f"cannot put the record on the bus: {error}") from None
         at_ms = int(self._clock() * 1000)
-        self._add(batch, eventbridge.of_end(self._address, str(uuid.uuid4()), at_ms, record))
+        end = eventbridge.of_end(self._address, str(uuid.uuid4()), at_ms, record)
+        self._add(batch, end, trace_id)
 
-    def _add(self, batch: Batch, occurrence: Occurrence) -> None:
+    def _add(self, batch: Batch, occurrence: Occurrence, trace_id: str) -> None:
         """Put what whoever listens is sent into a batch."""
         event = eventbridge.event(self._address, occurrence)
         for each in (*self._declared, *self._listening.values()):
             if each is not None and each.pattern.matches(event):
-                self._tell(batch, each.rule, event)
+                self._tell(batch, each.rule, event, trace_id)
 
-    def _tell(self, batch: Batch, rule: Rule, event: dict[str, Any]) -> None:
+    def _tell(self, batch: Batch, rule: Rule, event: dict[str, Any], trace_id: str = "") -> None:
         about = self.arn(rule.name), rule.name
         asks = "" if rule.declared else about[0]
         for target in rule.targets:
             body = target.body(event, about)
-            self._targets.send(batch, target, body, event, rule.key, asks)
+            self._targets.send(batch, target, body, event, rule.key, asks, trace_id)
 
     async def _change(self, rule: Rule) -> None:
         """Store a rule and act on it from now on."""

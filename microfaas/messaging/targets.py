@@ -35,12 +35,13 @@ _log = logging.getLogger("microfaas.schedules")
 
 class Place(NamedTuple):
     """Where something is sent. `group` is for queues that keep order, and for a stream the
-    partition key."""
+    partition key; `trace_id` is of what it comes from."""
 
     kind: Kind
     name: str
     qualifier: str = ""
     group: str = ""
+    trace_id: str = ""
 
 
 # Whether a function, and what qualifier of it, may be called for what has an ARN (first).
@@ -116,6 +117,7 @@ class Targets:
         event: object,
         source: str,
         rule: str = "",
+        trace_id: str = "",
     ) -> None:
         """Send a body as part of a batch. `event` is what it was made of, and `source` what made
         it; `rule` is the ARN of what needs a function's permission, if anything does."""
@@ -123,6 +125,7 @@ class Targets:
         try:
             if to is None:
                 raise MicrofaasError(f"nothing of that kind is served: {target.arn}")
+            to = to._replace(trace_id=trace_id)
             self._put(batch, to, body, source, rule)
         except MicrofaasError as error:
             _log.error("%s: cannot send to %s: %s", source, target.arn, error)
@@ -134,7 +137,14 @@ class Targets:
                 raise FunctionNotFound(to.name, to.qualifier or LATEST)
             if rule and not self._permits(rule, to.name, to.qualifier):
                 raise not_permitted(rule, to.name)
-            batch.put(events.draft(to.name, body, qualifier=to.qualifier, source=source))
+            batch.put(
+                events.draft(
+                    *(to.name, body),
+                    qualifier=to.qualifier,
+                    trace_id=to.trace_id,
+                    source=source,
+                )
+            )
         else:
             self._send(batch, to, body)
 

@@ -12,8 +12,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -40,8 +40,13 @@ _NAME = re.compile(r"[a-zA-Z0-9-_]{1,256}")
 
 _log = logging.getLogger("microfaas.messaging")
 
-# A message of a queue, by the queue's name, the body and the attributes. Raises MicrofaasError.
-QueueDraft = Callable[[str, bytes, Attributes], Draft]
+
+class QueueDraft(Protocol):
+    """A message of a queue, by the queue's name, the body and more. Raises MicrofaasError."""
+
+    def __call__(
+        self, name: str, body: bytes, attributes: Attributes, group: str = "", trace_id: str = ""
+    ) -> Draft: ...
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +174,7 @@ class Topics:
         subject: str | None = None,
         attributes: Attributes | None = None,
         messages: Mapping[str, str] | None = None,
+        trace_id: str = "",
     ) -> str:
         """Send a message to all who want it; its id, once every copy is on disk.
 
@@ -177,7 +183,7 @@ class Topics:
         """
         check(message, subject, attributes or {})
         batch = Batch()
-        message_id = self.add(batch, topic, message, subject, attributes, messages)
+        message_id = self.add(batch, topic, message, subject, attributes, messages, trace_id)
         await self._store.commit(batch)
         return message_id
 
@@ -189,6 +195,7 @@ class Topics:
         subject: str | None = None,
         attributes: Attributes | None = None,
         messages: Mapping[str, str] | None = None,
+        trace_id: str = "",
     ) -> str:
         """Put all copies of a message into a batch; its id."""
         kept = dict(attributes or {})
@@ -200,6 +207,7 @@ class Topics:
             attributes=kept,
             timestamp=time_of(int(time.time() * 1000)),
             signature_version=topic.signature_version,
+            trace_id=trace_id,
         )
         signed: dict[str, Publication] = {}
         for subscription in self.subscriptions.of(topic.name):
@@ -211,9 +219,12 @@ class Topics:
             self._add_copy(batch, subscription, signed[text], topic)
         return publication.message_id
 
-    def sink(self, batch: Batch, name: str, body: bytes, attributes: Attributes) -> None:
+    def sink(
+        self, batch: Batch, name: str, body: bytes, attributes: Attributes, trace_id: str = ""
+    ) -> None:
         """A destination's way in. Raises ServiceError when there is no such topic."""
-        self.add(batch, self.get(name), body.decode(errors="replace"), None, attributes)
+        text = body.decode(errors="replace")
+        self.add(batch, self.get(name), text, None, attributes, trace_id=trace_id)
 
     async def subscribe(self, subscription: Subscription) -> Subscription:
         """Add one; an endpoint elsewhere is asked first whether it wants to be."""
@@ -290,15 +301,16 @@ class Topics:
         if subscription.protocol == "lambda":
             event = sns.function_event(publication, subscription.arn, unsubscribe_url)
             name, qualifier = subscription.function
-            return events.draft(name, event, qualifier=qualifier, source=f"topic:{topic.name}")
+            source, trace_id = f"topic:{topic.name}", publication.trace_id
+            return events.draft(name, event, qualifier=qualifier, trace_id=trace_id, source=source)
         raw = subscription.raw
         body = (
             publication.message.encode() if raw else sns.notification(publication, unsubscribe_url)
         )
         if subscription.protocol == "sqs":
-            return self._queue_draft(
-                subscription.endpoint, body, publication.attributes if raw else {}
-            )
+            kept = publication.attributes if raw else {}
+            trace_id = publication.trace_id
+            return self._queue_draft(subscription.endpoint, body, kept, trace_id=trace_id)
         if subscription.protocol == "email":
             text = f"{publication.message}\n\n--\nTo receive no more of these: {unsubscribe_url}\n"
             body = text.encode()

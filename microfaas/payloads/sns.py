@@ -13,7 +13,7 @@ Attributes = Mapping[str, tuple[str, str]]
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
-    """What was published, and what makes it verifiable."""
+    """What was published, what makes it verifiable, and the trace it was published in."""
 
     topic_arn: str
     message_id: str
@@ -24,6 +24,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     signature: str = ""
     signature_version: str = "1"
     signing_cert_url: str = ""
+    trace_id: str = ""
 
 
 def to_sign(fields: Mapping[str, str | None]) -> bytes:

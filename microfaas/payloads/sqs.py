@@ -79,6 +79,16 @@ def record(
     return table
 
 
+def group_of(record: Mapping[str, Any]) -> str:
+    """The group of a record's message; empty without one."""
+    return str(record["attributes"].get("MessageGroupId", ""))
+
+
+def trace_of(record: Mapping[str, Any]) -> str:
+    """The trace that the message of a record was sent with; empty without one."""
+    return str(record["attributes"].get("AWSTraceHeader", ""))
+
+
 def event(records: Sequence[bytes]) -> bytes:
     """The event with records that are encoded already."""
     return b'{"Records":[' + b",".join(records) + b"]}"

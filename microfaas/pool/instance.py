@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 
+from microfaas import lineage
 from microfaas.log import stamp
 from microfaas.model import RESULT_BYTES_MAX, Invocation, Outcome, Status, Usage, Version
 from microfaas.pool import failures
@@ -51,6 +52,8 @@ class Instance:
         # Whether it is kept, used or not.
         self.provisioned = False
         self._arn = arn
+        self._hash = lineage.hash_of(arn)
+        self._begun = lineage.extended("", self._hash)
         self._on_closed = on_closed
         self._output = output
         self._cpu_us = sandbox.cpu_us()
@@ -154,17 +157,21 @@ class Instance:
 
     def _request(self, invocation: Invocation, timeout_s: float) -> Message:
         qualifier = invocation.qualifier
+        trace_id = invocation.trace_id or lineage.new_trace_id(invocation.request_id)
+        if lineage.MARK in trace_id:
+            trace_id = lineage.extended(trace_id, self._hash)
+        else:
+            trace_id += self._begun  # as most calls come: nothing is to be read
         request: Message = {
             "kind": "invoke",
             "id": invocation.request_id,
             "event": invocation.event or b"{}",
             "deadline_ms": int((time.time() + timeout_s) * 1000),
             "arn": f"{self._arn}:{qualifier}" if qualifier else self._arn,
+            "trace_id": trace_id,
         }
         if invocation.client_context:
             request["client_context"] = invocation.client_context
-        if invocation.trace_id:
-            request["trace_id"] = invocation.trace_id
         return request
 
     def _watch_deadline(self) -> None:

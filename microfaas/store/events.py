@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from microfaas.store.messages import Draft
+from microfaas import lineage
+from microfaas.store.messages import Draft, Message
 from microfaas.store.results import Attempt
 
 PREFIX = "function:"
@@ -26,6 +27,11 @@ decode_attributes = msgspec.msgpack.Decoder(EventAttributes).decode
 
 def encode_attributes(attributes: EventAttributes) -> bytes:
     return _encode(attributes)
+
+
+def trace_of(message: Message, attributes: EventAttributes) -> str:
+    """What an event is run for: what it came with, or else one trace for all attempts."""
+    return attributes.trace_id or lineage.new_trace_id(message.uuid, message.at_ms / 1000)
 
 
 def draft(

@@ -4,7 +4,8 @@ It receives as any client of the queue does, and removes what the function has d
 has not is left alone: it comes back when its time is over, and in the end goes to the dead letter
 queue. A call that was refused, for the function is busy or the machine is at fault, is no
 receive: its messages are put back at once and the count of their receives too, so that a busy
-hour fills no dead letter queue.
+hour fills no dead letter queue. What came back to the function too often is not given to it, and
+is left alone as well.
 
 One batch is gathered at a time, and runs beside those before it, as many as may. Messages of a
 FIFO queue's group are in one batch at once, for the queue gives out no more of a group.
@@ -17,9 +18,10 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
+from microfaas import lineage
 from microfaas.config import Trigger
 from microfaas.config.queue_triggers import QueueSettings
 from microfaas.errors import (
@@ -135,29 +137,43 @@ class Feed(Generic[T]):
 
     async def _see_through(self, batch: Sequence[T], slots: asyncio.Semaphore) -> None:
         try:
-            wanted, done = [], []
-            for one in batch:
-                record = self._inbox.record(one)
-                if self._filters.accepts(record):
-                    wanted.append((one, record))
-                else:
-                    done.append(one)
+            wanted, done = self._sorted(batch)
             if wanted:
-                event = sqs.event([sqs.encode_record(each) for _, each in wanted])
-                done += await self._call(event, [one for one, _ in wanted])
+                done += await self._call(
+                    [one for one, _ in wanted], [record for _, record in wanted]
+                )
             if done:
                 await self._remove(done)
         finally:
             slots.release()
 
-    async def _call(self, event: bytes, batch: Sequence[T]) -> list[T]:
+    def _sorted(self, batch: Sequence[T]) -> tuple[list[tuple[T, dict[str, object]]], list[T]]:
+        """What the function is to get, with its record, and what no filter lets through. What
+        came back too often is neither, nor what is behind it in its group."""
+        wanted, unwanted, stuck = [], [], set()
+        for one in batch:
+            record = self._inbox.record(one)
+            group = sqs.group_of(record)
+            if not self._filters.accepts(record):
+                unwanted.append(one)
+            elif group in stuck:
+                continue
+            elif self._around.invoker.loops(self._function, sqs.trace_of(record)):
+                self._around.report(False)
+                stuck.update([group] if group else [])
+            else:
+                wanted.append((one, record))
+        return wanted, unwanted
+
+    async def _call(self, batch: Sequence[T], records: Sequence[Mapping[str, object]]) -> list[T]:
         """Run the function; gives what it has dealt with."""
         request_id = new_request_id()
         invocation = Invocation(
             request_id=request_id,
             function=self._function,
             qualifier=self._trigger.qualifier,
-            event=event,
+            event=sqs.event([sqs.encode_record(each) for each in records]),
+            trace_id=lineage.joined(map(sqs.trace_of, records)),
         )
         try:
             outcome = await self._around.invoker.invoke(invocation)

@@ -53,7 +53,12 @@ class Streamer(FakeInvoker):
 
     streaming: dict[str, Streaming] = field(default_factory=dict)
 
-    async def invoke(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
+    async def invoke(
+        self,
+        invocation: Invocation,
+        on_chunk: OnChunk | None = None,
+        version: Version | None = None,
+    ) -> Outcome:
         if (streams := self.streaming.get(invocation.function)) is None:
             return await super().invoke(invocation, on_chunk)
         self.invocations.append(invocation)

@@ -54,7 +54,7 @@ class EventsApi:
             },
         )
 
-    async def _put_events(self, _: Caller, params: Params) -> Params:
+    async def _put_events(self, caller: Caller, params: Params) -> Params:
         entries = params["Entries"]
         if sum(map(_size, entries)) > ENTRIES_BYTES_MAX:
             _refuse("Total size of the entries in the request is over the limit.")
@@ -66,7 +66,7 @@ class EventsApi:
                 continue
             taken.append(_occurrence(entry))
             results.append({"EventId": taken[-1].id})
-        await self._rules.publish(taken)
+        await self._rules.publish(taken, caller.trace_id)
         return {"FailedEntryCount": len(results) - len(taken), "Entries": results}
 
     async def _put_rule(self, _: Caller, params: Params) -> Params:

@@ -1,5 +1,5 @@
-"""Lambda's operations on what is kept of a function and not acted on: what to do about recursion,
-and when its runtime is to change."""
+"""Lambda's operations on how a function is looked after: what to do about recursive loops, which
+`Invoker` asks for, and when its runtime is to change, which is kept and not acted on."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ class ManagementApi:
 
     async def _get_recursion(self, _: Caller, params: Params) -> Params:
         name = whole(params, self._registry.address)
-        return {"RecursiveLoop": self._registry.head(name).recursion}
+        self._registry.head(name)
+        return {"RecursiveLoop": "Allow" if self._registry.allows_loops(name) else "Terminate"}
 
     async def _put_recursion(self, _: Caller, params: Params) -> Params:
         name = whole(params, self._registry.address)
         async with self._lifecycle.lock(name):
+            self._lifecycle.changeable(name)
             head = self._registry.head(name)
             kept = msgspec.structs.replace(head, recursion=params["RecursiveLoop"])
             await self._registry.commit(self._registry.functions.put(name, kept))

@@ -25,6 +25,8 @@ class Caller:
     source_ip: str
     base_url: str
     key_id: str = ""
+    # The header that a function's SDK sends on, and says what its call comes from.
+    trace_id: str = ""
     # Raises AccessRefused; for names that stand in no parameter.
     permit: Callable[[Action, str], None] = _anything
 

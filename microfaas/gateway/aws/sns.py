@@ -102,16 +102,18 @@ class SnsApi:
         await self._topics.change(_changed_topic(topic, params["AttributeName"], value))
         return {}
 
-    async def _publish(self, _: Caller, params: Params) -> Params:
+    async def _publish(self, caller: Caller, params: Params) -> Params:
         topic = self._topics.get(_target(params))
         attributes = _attributes(params.get("MessageAttributes", {}))
         subject = params.get("Subject")
         topics.check(params["Message"], subject, attributes)
         message, messages = _texts(params)
-        sent = await self._topics.publish(topic, message, subject, attributes, messages)
+        sent = await self._topics.publish(
+            topic, message, subject, attributes, messages, caller.trace_id
+        )
         return {"MessageId": sent}
 
-    async def _publish_batch(self, _: Caller, params: Params) -> Params:
+    async def _publish_batch(self, caller: Caller, params: Params) -> Params:
         topic = self._topics.get(params["TopicArn"])
         entries = params["PublishBatchRequestEntries"]
         _check_entries(entries)
@@ -124,8 +126,9 @@ class SnsApi:
             except ServiceError as error:
                 failed.append(_failure(entry["Id"], error))
                 continue
+            subject = entry.get("Subject")
             sent = self._topics.add(
-                batch, topic, message, entry.get("Subject"), attributes, messages
+                batch, topic, message, subject, attributes, messages, caller.trace_id
             )
             successful.append({"Id": entry["Id"], "MessageId": sent})
         await self._commit(batch)

@@ -27,7 +27,7 @@ def outgoing(caller: Caller, params: Params) -> Outgoing:
         delay_s=params.get("DelaySeconds"),
         group=params.get("MessageGroupId"),
         deduplication_id=params.get("MessageDeduplicationId"),
-        trace=str(system.get("AWSTraceHeader", ("", ""))[1]),
+        trace=str(system.get("AWSTraceHeader", ("", caller.trace_id))[1]),
         sender=caller.key_id or "anonymous",
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from microfaas import lineage
 from microfaas.dispatch import events as dispatching
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served
@@ -115,7 +116,7 @@ class World:
         return [invocation.request_id for invocation in self.invoker.invocations]
 
 
-def _to_queue(batch: Batch, name: str, body: bytes, attributes: Any) -> None:
+def _to_queue(batch: Batch, name: str, body: bytes, attributes: Any, _: str) -> None:
     if name == "gone":
         raise MicrofaasError("cannot send to queue gone: there is none")
     batch.put(Draft(f"queue:{name}", body, json.dumps(attributes).encode()))
@@ -540,3 +541,39 @@ async def test_a_stop_does_not_wait_for_ever(
 def _put_off(world: World, request_id: str) -> Message | None:
     message = world.store.find(request_id)
     return message if message is not None and message.due_ms else None
+
+
+async def test_an_event_that_came_back_too_often_is_given_up_at_once(world: World) -> None:
+    own = lineage.hash_of(Address().arn("f"))
+    failed = Destination("queue", "failed")
+    async with world.running(on_failure=failed) as events_:
+        ids = [
+            await events_.accept(call(trace_id=f"Root=1;Lineage=1:{own}:{count}"))
+            for count in (14, 15, 16)
+        ]
+        results = [await world.result(each) for each in ids]
+    assert world.seen == ids[:1]
+    assert [(each.status, each.attempts) for each in results] == [
+        ("ok", 1),
+        ("expired", 0),
+        ("expired", 0),
+    ]
+    (told,) = world.bodies("queue:failed")
+    assert told["requestContext"]["requestId"] == ids[1]
+    assert told["requestContext"]["condition"] == "RecursiveInvocation"
+    # Of what was refused before nobody is told again: that would go round as well.
+    (letter,) = world.dead.page()
+    assert (letter.letter.request_id, letter.letter.kind) == (ids[2], "RecursiveInvocation")
+
+
+async def test_what_an_end_gives_rise_to_continues_the_chain(world: World) -> None:
+    own = lineage.hash_of(Address().arn("f"))
+    async with world.running(on_success=Destination("function", "g")) as events_:
+        await world.result(await events_.accept(call(trace_id="Root=1")))
+        request_id = await events_.accept(call())
+        await world.result(request_id)
+    first, second = world.store.ready("function:g", 0, 9)[0]
+    traces = [events.decode_attributes(each.attributes).trace_id for each in (first, second)]
+    assert traces[0] == f"Root=1;Lineage=1:{own}:0"
+    # Without a trace of its own it is the one that the function saw.
+    assert traces[1] == lineage.extended(world.invoker.invocations[1].trace_id, own)

@@ -164,9 +164,12 @@ async def test_queues_and_topics_have_sinks_of_their_own() -> None:
     sinks = {"topic": lambda *told: got.append(told)}
     batch = Batch()
     to = Destinations(sinks)
-    to.send(batch, Destination("topic", "t"), b"x", {"a": ("String", "b")})
+    to.send(batch, Destination("topic", "t"), b"x", {"a": ("String", "b")}, "Root=1")
     to.send(batch, Destination("topic", "t"), b"y")
-    assert got == [(batch, "t", b"x", {"a": ("String", "b")}), (batch, "t", b"y", {})]
+    assert got == [
+        (batch, "t", b"x", {"a": ("String", "b")}, "Root=1"),
+        (batch, "t", b"y", {}, ""),
+    ]
 
 
 async def test_a_place_that_is_gone_is_told() -> None:

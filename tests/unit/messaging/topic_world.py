@@ -94,7 +94,13 @@ class TopicWorld:
         return self.topics.certificate(url.removeprefix(URL + CERTIFICATES))
 
 
-def to_queue(name: str, body: bytes, attributes: Mapping[str, tuple[str, str]]) -> Draft:
+def to_queue(
+    name: str,
+    body: bytes,
+    attributes: Mapping[str, tuple[str, str]],
+    group: str = "",
+    trace_id: str = "",
+) -> Draft:
     if name not in ("q", "graves"):
         raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")
     return Draft(f"queue:{name}", body, json.dumps(attributes).encode())

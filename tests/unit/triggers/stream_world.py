@@ -133,7 +133,7 @@ class Server:
             await asyncio.gather(running, return_exceptions=True)
 
 
-def to_queue(batch: Batch, name: str, body: bytes, _: object) -> None:
+def to_queue(batch: Batch, name: str, body: bytes, *_: object) -> None:
     batch.put(Draft(f"queue:{name}", body))
 
 

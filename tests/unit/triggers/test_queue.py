@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from microfaas import lineage
 from microfaas.config import Trigger
 from microfaas.config.queue_triggers import QueueSettings
 from microfaas.config.queues import QueueTable
@@ -70,12 +71,13 @@ class Called:
 @contextlib.asynccontextmanager
 async def fed(
     world: World, function: Called, name: str = "q", **settings: Any
-) -> AsyncIterator[None]:
+) -> AsyncIterator[FakeInvoker]:
     """The trigger at work; leaving stops it as the server would."""
     stopping = asyncio.Event()
+    invoker = FakeInvoker({"f": function})
     around = surroundings(
         address=Address(),
-        invoker=FakeInvoker({"f": function}),
+        invoker=invoker,
         queues=world.queues,
         stopping=stopping,
     )
@@ -83,7 +85,7 @@ async def fed(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(queue.run(trigger, around))
         try:
-            yield
+            yield invoker
         finally:
             stopping.set()
 
@@ -165,6 +167,38 @@ async def test_a_refusal_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureF
         assert len(function.batches) == 5
         told = "f: cannot take messages of the queue q: cannot find function f:live"
         assert caplog.text.count(told) == 1
+
+
+async def test_what_came_back_too_often_is_left_alone_and_given_up(tmp_path: Path) -> None:
+    own, other = lineage.hash_of(Address().arn("f")), lineage.hash_of(Address().arn("g"))
+    async with opened(tmp_path, DECLARED) as world:
+        await world.send("q", "over", trace=f"Root=1;Lineage=1:{own}:15")
+        await world.send("q", "last", trace=f"Root=2;Lineage=1:{own}:14|1:{other}:1")
+        await world.send("q", "others", trace=f"Root=3;Lineage=1:{other}:20")
+        await world.send("q", "first")
+        function = Called()
+        async with fed(world, function) as invoker:
+            await until(lambda: left(world) == 1)
+            for _ in range(2):
+                await until(lambda: world.queues.count("q")[1].in_flight == 1)
+                world.clock.ahead_ms += 6_000
+                world.queues.wake("q")
+            await until(lambda: left(world, "dlq") == 1)
+        assert function.bodies == [["last", "others", "first"]]
+        (invocation,) = invoker.invocations
+        assert invocation.trace_id == f"Root=2;Lineage=1:{own}:14|1:{other}:20"
+
+
+async def test_what_is_behind_in_a_group_waits_for_what_came_back_too_often(tmp_path: Path) -> None:
+    own = lineage.hash_of(Address().arn("f"))
+    async with opened(tmp_path, DECLARED) as world:
+        await world.send("f.fifo", "over", group="a", trace=f"Root=1;Lineage=1:{own}:15")
+        await world.send("f.fifo", "behind", group="a")
+        await world.send("f.fifo", "beside", group="b")
+        function = Called()
+        async with fed(world, function, name="f.fifo"):
+            await until(lambda: left(world, "f.fifo") == 2)
+        assert function.bodies == [["beside"]]
 
 
 async def test_messages_that_no_filter_lets_through_are_removed(tmp_path: Path) -> None:

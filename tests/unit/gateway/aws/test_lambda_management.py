@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from lambda_world import ARN, World, serving
 
@@ -31,7 +32,9 @@ async def test_recursion(world: World) -> None:
     assert await world.ask(get, FunctionName="f") == {"RecursiveLoop": "Terminate"}
     made = await world.ask(put, FunctionName="f", RecursiveLoop="Allow")
     assert made == await world.ask(get, FunctionName="f") == {"RecursiveLoop": "Allow"}
-    assert world.restarted().head("f").recursion == "Allow"
+    assert world.restarted().allows_loops("f")
+    await world.ask(put, FunctionName="f", RecursiveLoop="Terminate")
+    assert not world.restarted().allows_loops("f")
     assert await world.refused(get, FunctionName="doesnotexist") == NOT_FOUND
     assert await world.refused(put, FunctionName="f", RecursiveLoop="InvalidValue") == (
         "ValidationException",
@@ -39,6 +42,22 @@ async def test_recursion(world: World) -> None:
         "1 validation error detected: Value 'InvalidValue' at 'recursiveLoop' failed to satisfy "
         "constraint: Member must satisfy enum value set: [Terminate, Allow]",
     )
+
+
+async def test_recursion_of_a_files_function_is_the_files_to_say(world: World) -> None:
+    world.define_in_file("g")
+    version = world.registry.served.resolve("g")
+    assert not world.registry.allows_loops("g")
+    function = msgspec.structs.replace(version.function, recursive_loop="allow")
+    world.registry.served.put(msgspec.structs.replace(version, function=function))
+    told = await world.ask("get_function_recursion_config", FunctionName="g")
+    assert told == {"RecursiveLoop": "Allow"}
+    refused = await world.refused(
+        "put_function_recursion_config", FunctionName="g", RecursiveLoop="Terminate"
+    )
+    assert refused[:2] == ("ResourceConflictException", 409)
+    assert world.registry.allows_loops("g")
+    assert not world.registry.allows_loops("nobody")
 
 
 async def test_runtimes(world: World) -> None:
