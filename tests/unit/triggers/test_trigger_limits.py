@@ -49,6 +49,6 @@ def test_they_are_those_of_what_is_called(
     functions: Functions, name: str, qualifier: str, timeout_s: float
 ) -> None:
     nobody: Any = None
-    around = surroundings(invoker=Invoker(functions, nobody, nobody))
+    around = surroundings(invoker=Invoker(functions, *[nobody] * 4))
     called = Trigger(name, "queue", QueueSettings(queue="q"), qualifier)
     assert {around.limits(called).timeout_s for _ in range(20)} == {timeout_s}
