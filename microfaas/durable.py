@@ -7,7 +7,6 @@ the triggers take nothing new any more.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import os
@@ -16,15 +15,11 @@ from collections.abc import Callable
 
 from microfaas import subscribed
 from microfaas.config import Config
+from microfaas.dispatch.carriers import Carriers
 from microfaas.dispatch.destinations import Destinations
 from microfaas.dispatch.events import Events, Served, SettingsOf
 from microfaas.dispatch.history import History
-from microfaas.dispatch.http import HttpSender
-from microfaas.dispatch.into_streams import IntoStreams
 from microfaas.dispatch.letters import Letters
-from microfaas.dispatch.mail import MailSender
-from microfaas.dispatch.outbox import Outbox
-from microfaas.dispatch.subscribers import Subscribers
 from microfaas.errors import MachineError
 from microfaas.gateway.aws.events import EventsApi
 from microfaas.gateway.aws.kinesis import KinesisApi
@@ -85,64 +80,38 @@ class Durable:
         self._functions = functions
         self._config = config
         self._tasks = tasks
-        self.store = MessageStore(database)
-        self.resources = resources
-        self.deployed = Deployed(self.resources)
-        # All that is known before anything is served.
-        self._triggers = [*config.triggers, *self.deployed.all()]
-        self.schedules = Schedules(database, self.store)
-        self.streams = Streams(
-            StreamStore(database), self.resources, config.address, streams.declared(config.streams)
-        )
         self.invoker = invoker
+        self.resources = resources
+        self.store = MessageStore(database)
         self.results = Results(database)
         self.dead = DeadLetters(database)
-        self._into_streams = IntoStreams(self.store, self.streams, tasks)
-        self.queues = Queues(
-            database, self.store, self.resources, config.address, config.queues, tasks
+        self.deployed = Deployed(resources)
+        # All that is known before anything is served.
+        self._triggers = [*config.triggers, *self.deployed.all()]
+        address = config.address
+        self.schedules = Schedules(database, self.store)
+        self.streams = Streams(
+            StreamStore(database), resources, address, streams.declared(config.streams)
         )
-        self.moves = Moves(self.queues, self.store, self.resources, tasks)
-        self.topics = Topics(
-            self.store,
-            self.resources,
-            Subscriptions(self.store, self.resources, self._subscriptions()),
-            Signer(os.path.join(config.data, signing.FILE_NAME)),
-            config.address,
-            url,
-            subscribed.topics(config),
-            self.queues.draft,
-            functools.partial(permits, "sns.amazonaws.com"),
-        )
-        self._http = HttpSender()
-        self._outbox = Outbox(self.store, self._http, tasks)
-        self._mail = MailSender(config.smtp)
-        self._subscribers = Subscribers(
-            self.store, self.topics, self._http, self._mail, self.queues.draft, tasks
+        self.queues = Queues(database, self.store, resources, address, config.queues, tasks)
+        self.moves = Moves(self.queues, self.store, resources, tasks)
+        self.topics = self._made_topics(url, functools.partial(permits, "sns.amazonaws.com"))
+        self._carriers = Carriers(
+            *(self.store, self.streams, self.topics, self.queues, config.smtp, tasks)
         )
         targets = Targets(
             self._sends(),
             functools.partial(self._exists, "lambda"),
             functools.partial(permits, "events.amazonaws.com"),
         )
-        self.rules = Rules(
-            self.store,
-            self.resources,
-            self.schedules,
-            targets,
-            config.address,
-            event.rules(self._triggers),
-        )
+        declared = event.rules(self._triggers)
+        self.rules = Rules(self.store, resources, self.schedules, targets, address, declared)
+        self.scheduler = Scheduler(resources, self.schedules, targets, address)
         self.destinations = Destinations(
             {"topic": self.topics.sink, "queue": self.queues.sink, "bus": self.rules.sink}
         )
-        self.scheduler = Scheduler(self.resources, self.schedules, targets, config.address)
         self.events = Events(
-            self.store,
-            invoker,
-            self.destinations,
-            config.address,
-            tasks,
-            settings_of=settings_of,
+            *(self.store, invoker, self.destinations, address, tasks), settings_of=settings_of
         )
         self.invocations = InvocationsApi(
             History(self.store, self.events, self.results),
@@ -166,11 +135,10 @@ class Durable:
         # Their events wait until they can be run, as long as they may.
         self.events.serve(dict.fromkeys(self._functions.failed(), Served(EventSettings(), 1)))
         self.moves.serve()
-        self._into_streams.serve()
         settings = [function.events for function in self._config.functions]
         ends = [to for each in settings for to in (each.on_success, each.on_failure)]
-        self._outbox.serve([*ends, *stream.destinations(self._triggers, self._config.root)])
-        for forever in (self._subscribers.run, self.schedules.run, self.streams.run, self._prune):
+        self._carriers.serve([*ends, *stream.destinations(self._triggers, self._config.root)])
+        for forever in (self._carriers.run, self.schedules.run, self.streams.run, self._prune):
             self._tasks.create_task(forever())
 
     def follow(self, version: Version) -> None:
@@ -198,15 +166,9 @@ class Durable:
 
     async def close(self) -> None:
         """Begin nothing more, let what runs end; the rest waits on disk."""
-        routes = [*self._outbox.stop(), *self._subscribers.stop(), *self._into_streams.stop()]
+        self._carriers.stop()
         await self.events.close(self._config.drain_s_max)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._config.drain_s_max):
-                for route in routes:
-                    await route.drained()
-        await self._http.close()
-        self._outbox.close()
-        self._mail.close()
+        await self._carriers.close(self._config.drain_s_max)
 
     async def declare(self) -> None:
         """Other triggers than before are deployed: what they do is what is done from now on.
@@ -216,8 +178,21 @@ class Durable:
         self._triggers = [*self._config.triggers, *self.deployed.all()]
         self.topics.subscriptions.declare(self._subscriptions())
         self.rules.declare(event.rules(self._triggers))
-        self._outbox.serve(stream.destinations(self._triggers, self._config.root))
+        self._carriers.follow(stream.destinations(self._triggers, self._config.root))
         await self._discard_schedules()
+
+    def _made_topics(self, url: str, permits: Callable[[str, str, str], bool]) -> Topics:
+        return Topics(
+            self.store,
+            self.resources,
+            Subscriptions(self.store, self.resources, self._subscriptions()),
+            Signer(os.path.join(self._config.data, signing.FILE_NAME)),
+            self._config.address,
+            url,
+            subscribed.topics(self._config),
+            self.queues.draft,
+            permits,
+        )
 
     def _subscriptions(self) -> list[Subscription]:
         made = subscribed.subscriptions(self._config, self._config.queues)
@@ -235,7 +210,7 @@ class Durable:
             "queue": lambda batch, to, body: batch.put(
                 self.queues.draft(to.name, body, {}, to.group, to.trace_id)
             ),
-            "stream": self._into_streams.add,
+            "stream": self._carriers.into_streams.add,
         }
 
     def _exists(self, protocol: str, name: str) -> bool:

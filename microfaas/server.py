@@ -10,23 +10,21 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import uvloop
 
-from microfaas import account
+from microfaas import account, engine
 from microfaas.audit import Audit
-from microfaas.builder import Builder
 from microfaas.config import Config, endpoint_url
 from microfaas.control import grants
 from microfaas.control.editions import Machine
-from microfaas.control.registry import Registry
 from microfaas.controlplane import ControlPlane, of_file
-from microfaas.deploy import Deployer
 from microfaas.durable import Durable
+from microfaas.engine import Engine
 from microfaas.errors import MachineError, MicrofaasError
 from microfaas.gateway.app import Gateway, bind
 from microfaas.gateway.auth import Guard
@@ -36,29 +34,17 @@ from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.hosts import Own
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.tls import Certificate
-from microfaas.invoke import Invoker
 from microfaas.linux import ground, process
 from microfaas.linux.facilities import Facility
 from microfaas.linux.ground import Ground
-from microfaas.linux.launcher import Launcher
 from microfaas.log import FunctionLog, path_of
-from microfaas.model import MIB, Function
-from microfaas.pool.site import Closable, Site
-from microfaas.pool.supervisor import Supervisor
+from microfaas.model import MIB, Function, Version
+from microfaas.pool.site import Closable
 from microfaas.reloading import Reloader
 from microfaas.runtime import Runtimes
-from microfaas.store import db, machine_key
-from microfaas.store.code import CodeStore
-from microfaas.store.db import Database
-from microfaas.store.functions import Functions
 from microfaas.store.keys import KeyRing
-from microfaas.store.machine_key import MachineKey
 from microfaas.store.objects import Ledger
 from microfaas.store.packages import Packages
-from microfaas.store.resources import Resources
-from microfaas.store.secrets import SecretStore
-from microfaas.store.usage import UsageLog
-from microfaas.supplies import Stores
 from microfaas.triggered import Triggered
 from microfaas.triggers.watching import Watcher
 
@@ -147,6 +133,18 @@ def _lock(data_dir: str) -> Iterator[None]:
         raise MachineError(f"cannot use {data_dir}: {error.strerror or error}") from None
 
 
+class _Parts(NamedTuple):
+    """What is served over the engine."""
+
+    durable: Durable
+    plane: ControlPlane
+    triggered: Triggered
+    reloader: Reloader
+    beside: account.Beside
+    ring: KeyRing
+    audit: Audit
+
+
 class _Server:
     """The parts and their order."""
 
@@ -175,105 +173,115 @@ class _Server:
 
     async def run(self, announce: Callable[[Serving], None]) -> None:
         """Build, start, wait for the signal; leaving the stack stops all in reverse."""
-        config = self.config
         stopped = _stop_signal()
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._close_logs)
-            certificate = Certificate(config.tls) if config.tls else None
-            database = Database(os.path.join(config.data, db.FILE_NAME))
-            database.open()
-            stack.callback(database.close)
-            usage = UsageLog(database)
-            stack.push_async_callback(usage.flush)
-            launcher = Launcher(self.ground.nursery, self.ground.sweep)
-            stack.callback(launcher.close)
-            tasks = await stack.enter_async_context(_tasks())
-            code = CodeStore(os.path.join(config.data, "code"))
-            key = MachineKey.load(os.path.join(config.data, machine_key.FILE_NAME))
-            secrets = SecretStore(database, key)
-            supplies = Stores(key, secrets, code, self._serve_endpoint)
-            site = self._site(launcher, supplies)
-            supervisor = Supervisor(site, self.budget_mb, tasks)
-            stack.push_async_callback(supervisor.close)
-            functions = Functions()
-            builder = Builder(self._runtimes, code, os.path.join(config.data, "builds"))
-            deployer = Deployer(builder, code, functions, supervisor)
-            resources = Resources(database)
-            registry = Registry(resources, functions, config.address)
-            registry.open()
-            invoker = Invoker(functions, supervisor, usage, config.address, registry.allows_loops)
-            durable = Durable(
-                config,
-                self.url,
-                database,
-                invoker,
-                tasks,
-                functions,
-                resources,
-                registry.event_settings,
-                functools.partial(grants.permits, registry),
-            )
-            await durable.open()
-            packages = Packages(os.path.join(config.data, "packages"))
-            machine = Machine(self._runtimes, packages, deployer, site.check, self.budget_mb)
-            plane = ControlPlane(config, registry, machine, durable, key, tasks, self.url)
-            watcher = Watcher()
-            stack.callback(watcher.close)
-            triggered = Triggered(config, durable, Ledger(database), watcher, secrets, tasks)
-            reloader = Reloader(
-                config, deployer, watcher, lambda name: registry.origin(name) == "file"
-            )
-            for forever in (supervisor.run, usage.run, self._write_logs):
-                tasks.create_task(forever())
-            declared = of_file(registry, config)
-            versions = [await deployer.install(f, reloader.not_code) for f in declared]
-            plane.lifecycle.when_gone(triggered.forget)
-            await plane.open()
-            await deployer.prune()
-            ring, audit = KeyRing(database, key, functions), Audit(config.data)
+            certificate = Certificate(self.config.tls) if self.config.tls else None
+            runs = await self._engine(stack)
+            parts = await self._parts(runs, stack)
+            for forever in (runs.supervisor.run, runs.usage.run, self._write_logs):
+                runs.tasks.create_task(forever())
+            versions = await self._deployed(runs, parts)
             # It knows who signs requests to functions' URLs, also where all else asks for no key.
-            guard = Guard(ring, audit, config.address)
+            guard = Guard(parts.ring, parts.audit, self.config.address)
             guard.refresh()
-            tasks.create_task(guard.follow())
+            runs.tasks.create_task(guard.follow())
             if certificate is not None:
-                tasks.create_task(certificate.follow())
-            beside = account.opened(config, database, functions, tasks)
-            more = (*triggered.operations(), *plane.operations())
-            gateway = self._gateway = Gateway(
-                LambdaApi(invoker, durable.events.accept, config.address),
-                ControlApi(functions, supervisor, registry, durable.invocations, more),
-                config.address,
-                drain_s_max=config.drain_s_max,
-                guard=guard if self.access == "keys" else None,
-                requests=config.requests,
-                services=Services(
-                    [
-                        *durable.services(),
-                        *plane.services(triggered.mappings),
-                        *beside.services,
-                    ]
-                ),
-                certificate=durable.topics.certificate,
-                lists=durable.lists(),
-                download=plane.download,
-                own=Own(plane.urls, guard, triggered.routes, config.http_prefix),
-            )
-            stack.push_async_callback(durable.close)
-            durable.serve()
-            await self._listen(gateway, certificate)
-            stack.push_async_callback(gateway.close)
-            stack.callback(durable.hurry)
-            stack.callback(beside.hurry)
-            audit.record("start", self.url, who="system", access=self.access)
-            stack.callback(audit.record, "stop", self.url, who="system")
-            triggered.start()
-            stack.push_async_callback(triggered.close)
-            made = sum(registry.origin(name) == "api" for name in registry.names())
-            announce(self._serving(len(ring), made))
+                runs.tasks.create_task(certificate.follow())
+            self._gateway = self._made_gateway(runs, parts, guard)
+            await self._open(self._gateway, parts, certificate, stack)
+            made = sum(runs.registry.origin(name) == "api" for name in runs.registry.names())
+            announce(self._serving(len(parts.ring), made))
             for version in versions:
-                tasks.create_task(reloader.keep(version))
+                runs.tasks.create_task(parts.reloader.keep(version))
             await stopped.wait()
             _log.info("stopping")
+
+    async def _engine(self, stack: contextlib.AsyncExitStack) -> Engine:
+        return await engine.built(
+            *(self.config, self._runtimes, self.ground, self.budget_mb),
+            *(self._log_of, self._serve_endpoint, stack),
+        )
+
+    async def _parts(self, runs: Engine, stack: contextlib.AsyncExitStack) -> _Parts:
+        """What is served, as the last run left it; nothing of it runs yet."""
+        config, tasks, registry = self.config, runs.tasks, runs.registry
+        durable = Durable(
+            *(config, self.url, runs.database, runs.invoker, tasks, runs.functions, runs.resources),
+            registry.event_settings,
+            functools.partial(grants.permits, registry),
+        )
+        await durable.open()
+        packages = Packages(os.path.join(config.data, "packages"))
+        machine = Machine(self._runtimes, packages, runs.deployer, runs.site.check, self.budget_mb)
+        plane = ControlPlane(config, registry, machine, durable, runs.key, tasks, self.url)
+        watcher = Watcher()
+        stack.callback(watcher.close)
+        ledger = Ledger(runs.database)
+        triggered = Triggered(config, durable, ledger, watcher, runs.secrets, tasks)
+        plane.lifecycle.when_gone(triggered.forget)
+        return _Parts(
+            durable=durable,
+            plane=plane,
+            triggered=triggered,
+            reloader=Reloader(
+                config, runs.deployer, watcher, lambda name: registry.origin(name) == "file"
+            ),
+            beside=account.opened(config, runs.database, runs.functions, tasks),
+            ring=KeyRing(runs.database, runs.key, runs.functions),
+            audit=Audit(config.data),
+        )
+
+    async def _deployed(self, runs: Engine, parts: _Parts) -> list[Version]:
+        """Serve the file's functions, which are given, and the API's."""
+        declared = of_file(runs.registry, self.config)
+        not_code = parts.reloader.not_code
+        versions = [await runs.deployer.install(function, not_code) for function in declared]
+        await parts.plane.open()
+        await runs.deployer.prune()
+        return versions
+
+    def _made_gateway(self, runs: Engine, parts: _Parts, guard: Guard) -> Gateway:
+        config, durable, plane = self.config, parts.durable, parts.plane
+        triggered = parts.triggered
+        more = (*triggered.operations(), *plane.operations())
+        services = [
+            *durable.services(),
+            *plane.services(triggered.mappings),
+            *parts.beside.services,
+        ]
+        return Gateway(
+            LambdaApi(runs.invoker, durable.events.accept, config.address),
+            ControlApi(runs.functions, runs.supervisor, runs.registry, durable.invocations, more),
+            config.address,
+            drain_s_max=config.drain_s_max,
+            guard=guard if self.access == "keys" else None,
+            requests=config.requests,
+            services=Services(services),
+            certificate=durable.topics.certificate,
+            lists=durable.lists(),
+            download=plane.download,
+            own=Own(plane.urls, guard, triggered.routes, config.http_prefix),
+        )
+
+    async def _open(
+        self,
+        gateway: Gateway,
+        parts: _Parts,
+        certificate: Certificate | None,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
+        """Let in what comes: first what waits, then calls, then what triggers find."""
+        stack.push_async_callback(parts.durable.close)
+        parts.durable.serve()
+        await self._listen(gateway, certificate)
+        stack.push_async_callback(gateway.close)
+        stack.callback(parts.durable.hurry)
+        stack.callback(parts.beside.hurry)
+        parts.audit.record("start", self.url, who="system", access=self.access)
+        stack.callback(parts.audit.record, "stop", self.url, who="system")
+        parts.triggered.start()
+        stack.push_async_callback(parts.triggered.close)
 
     async def _listen(self, gateway: Gateway, certificate: Certificate | None) -> None:
         await gateway.listen(self.listener, certificate)
@@ -285,22 +293,6 @@ class _Server:
         # Functions are started by the gateway's requests, or once it listens.
         assert self._gateway is not None
         return await self._gateway.serve(listener)
-
-    def _site(self, launcher: Launcher, supplies: Stores) -> Site:
-        site = Site(
-            isolation=self.ground.machine.isolation,
-            driver=self.ground.driver,
-            launcher=launcher,
-            runtimes=self._runtimes,
-            address=self.config.address,
-            endpoint_port=self.config.port,
-            data_dir=self.config.data,
-            log_of=self._log_of,
-            supplies=supplies,
-        )
-        for function in self.config.functions:
-            site.check(function)  # what cannot be is told before anything starts
-        return site
 
     def _serving(self, keys: int, made: int) -> Serving:
         return Serving(
@@ -357,18 +349,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     return stopped
-
-
-class _Over(Exception):
-    """Ends a task group."""
-
-
-@contextlib.asynccontextmanager
-async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
-    """A group whose tasks run until the end of the block, not beyond."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-            raise _Over
-    except* _Over:
-        pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -150,59 +150,96 @@ def parse(
     endpoints = endpoint_tables(top.pop("endpoints", {}), problems)
     settings = strict.salvage(top, ConfigTable, "", problems) or ConfigTable()
     root = os.path.dirname(os.path.abspath(source))
-    host, port = split_listen(listen or settings.listen, problems)
-    # What the command line names is meant from where the user stands.
-    data_dir = os.path.abspath(data) if data else absolute(root, settings.data)
-    if os.path.exists(data_dir) and not os.path.isdir(data_dir):
-        problems.append(Problem("data", f"must be a directory, not the file {data_dir}"))
-    tls = _tls_files(settings.tls, root, problems)
+    place = _place(settings, root, listen, data, problems)
     check_budget(settings.memory_budget_mb, functions, problems)
-    rows = functions.items()
-    made = [make_function(name, row, root, problems) for name, row in rows]
-    triggers = [t for name, row in rows for t in make_triggers(name, row, trigger_kinds, problems)]
-    check_visibility(rows, triggers, queues, problems)
-    check_names(triggers, problems)
-    check_routes(triggers, problems)
-    check_authorizers(triggers, {function.name for function in made}, problems)
+    made = [make_function(name, row, root, problems) for name, row in functions.items()]
     check_destinations(made, problems)
-    subscriptions = check_topics(settings.topics, problems)
-    streams = settled(settings.streams, root)
-    check_streams(streams, readers(triggers), problems)
-    emails = any(each.protocol == "email" for each in subscriptions)
-    mail = smtp(settings.smtp, root, emails, problems)
+    happens = _happenings(settings, root, functions, queues, trigger_kinds, problems)
     if problems:
         raise ConfigError(source, problems)
     return Config(
         root=root,
         source=os.path.abspath(source),
-        host=host,
-        port=port,
-        data=data_dir,
+        host=place.host,
+        port=place.port,
+        data=place.data,
+        tls=place.tls,
         memory_budget_mb=settings.memory_budget_mb,
         address=Address(
             region=settings.region,
             account_id=settings.account_id,
-            endpoint_url=endpoint_url(host, port, secure=tls is not None),
+            endpoint_url=endpoint_url(place.host, place.port, secure=place.tls is not None),
         ),
         functions=tuple(made),
-        triggers=tuple(triggers),
+        triggers=happens.triggers,
         prices=settings.prices,
         log_mb_max=settings.log_mb_max,
         log_files_max=settings.log_files_max,
         drain_s_max=settings.drain_s_max,
         sandbox_off=tuple(settings.sandbox_off),
         auth=settings.auth,
-        tls=tls,
         api=settings.api,
         requests=settings.requests,
         http_prefix=settings.http_prefix,
         queues=queues,
         topics=settings.topics,
-        subscriptions=tuple(subscriptions),
-        streams=streams,
-        smtp=mail,
+        subscriptions=happens.subscriptions,
+        streams=happens.streams,
+        smtp=happens.smtp,
         endpoints=endpoints,
     )
+
+
+class _Place(NamedTuple):
+    """Where it listens and keeps its data."""
+
+    host: str
+    port: int
+    data: str
+    tls: TlsFiles | None
+
+
+def _place(
+    settings: ConfigTable, root: str, listen: str | None, data: str | None, problems: list[Problem]
+) -> _Place:
+    host, port = split_listen(listen or settings.listen, problems)
+    # What the command line names is meant from where the user stands.
+    data_dir = os.path.abspath(data) if data else absolute(root, settings.data)
+    if os.path.exists(data_dir) and not os.path.isdir(data_dir):
+        problems.append(Problem("data", f"must be a directory, not the file {data_dir}"))
+    return _Place(host, port, data_dir, _tls_files(settings.tls, root, problems))
+
+
+class _Happenings(NamedTuple):
+    """What fires functions, and where it comes from."""
+
+    triggers: tuple[Trigger, ...]
+    subscriptions: tuple[Declared, ...]
+    streams: dict[str, StreamTable]
+    smtp: Smtp | None
+
+
+def _happenings(
+    settings: ConfigTable,
+    root: str,
+    functions: dict[str, FunctionTable],
+    queues: dict[str, QueueTable],
+    kinds: TriggerKinds,
+    problems: list[Problem],
+) -> _Happenings:
+    """Triggers with the topics and streams that they name, checked against each other."""
+    rows = functions.items()
+    triggers = [t for name, row in rows for t in make_triggers(name, row, kinds, problems)]
+    check_visibility(rows, triggers, queues, problems)
+    check_names(triggers, problems)
+    check_routes(triggers, problems)
+    check_authorizers(triggers, set(functions), problems)
+    subscriptions = check_topics(settings.topics, problems)
+    streams = settled(settings.streams, root)
+    check_streams(streams, readers(triggers), problems)
+    emails = any(each.protocol == "email" for each in subscriptions)
+    mail = smtp(settings.smtp, root, emails, problems)
+    return _Happenings(tuple(triggers), tuple(subscriptions), streams, mail)
 
 
 def split_listen(listen: str, problems: list[Problem]) -> tuple[str, int]:
