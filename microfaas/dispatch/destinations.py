@@ -47,5 +47,5 @@ def _to_function(batch: Batch, name: str, body: bytes, _: Attributes, trace_id: 
     )
 
 
-def _to_outbox(batch: Batch, name: str, body: bytes, _: Attributes, _trace_id: str) -> None:
-    batch.put(Draft(OUTBOX_PREFIX + name, body))
+def _to_outbox(batch: Batch, name: str, body: bytes, _: Attributes, trace_id: str) -> None:
+    batch.put(Draft(OUTBOX_PREFIX + name, body, trace_id.encode()))

@@ -170,7 +170,7 @@ class Ends:
                 )
                 self._destinations.send(batch, to, record, trace_id=trace_id)
             if settings.dead_letter is not None and not ok:
-                kept = records.dead_letter_attributes(message.uuid, outcome)
+                kept = records.dead_letter_attributes(message.uuid, outcome, condition)
                 dead = settings.dead_letter
                 self._destinations.send(batch, dead, message.body, kept, trace_id)
             elif to is None and not ok:

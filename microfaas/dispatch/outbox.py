@@ -69,7 +69,10 @@ class Outbox:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _post(self, url: str, message: Message) -> Verdict:
-        return await self._http.post(url, message.body, _HEADERS)
+        headers = _HEADERS
+        if message.attributes:  # it may lead back here, to a function's URL
+            headers = {**_HEADERS, "X-Amzn-Trace-Id": message.attributes.decode()}
+        return await self._http.post(url, message.body, headers)
 
     async def _write(self, directory: str, message: Message) -> Verdict:
         try:

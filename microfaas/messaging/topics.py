@@ -281,7 +281,8 @@ class Topics:
             letter = _undeliverable(subscription, publication, copy, error)
         try:
             if subscription.dead_letter:
-                batch.put(self._queue_draft(subscription.dead_letter, letter.event, {}))
+                dead, trace_id = subscription.dead_letter, publication.trace_id
+                batch.put(self._queue_draft(dead, letter.event, {}, trace_id=trace_id))
                 return
         except MicrofaasError as error:
             _log.error("topic %s: %s", topic.name, error)
@@ -319,6 +320,8 @@ class Topics:
         )
         if raw:
             headers["x-amz-sns-rawdelivery"] = "true"
+        if publication.trace_id:
+            headers["X-Amzn-Trace-Id"] = publication.trace_id
         sender = topic.display_name or topic.name
         parcel = Parcel(
             "Notification",

@@ -52,9 +52,11 @@ def _as_json(payload: bytes) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(payload.decode(errors="replace")))
 
 
-def dead_letter_attributes(request_id: str, outcome: Outcome | None) -> dict[str, tuple[str, str]]:
+def dead_letter_attributes(
+    request_id: str, outcome: Outcome | None, condition: str
+) -> dict[str, tuple[str, str]]:
     """The message attributes of an event in a dead-letter queue: name → (type, value)."""
-    message = error_of(outcome.payload)[1] if outcome is not None else "never run"
+    message = error_of(outcome.payload)[1] if outcome is not None else f"not run: {condition}"
     return {
         "RequestID": ("String", request_id),
         "ErrorCode": ("Number", "200"),

@@ -41,6 +41,7 @@ def function(scene: Scene, resource: Resource) -> None:
         "log_format": logs.get("LogFormat"),
         "log_level": logs.get("ApplicationLogLevel"),
         "system_log_level": logs.get("SystemLogLevel"),
+        "recursive_loop": str(given["RecursiveLoop"]).lower() if "RecursiveLoop" in given else None,
         "dead_letter": scene.destination(resource, letters) if letters else None,
     }
     scene.stack.functions[resource.name] = without_none(table)

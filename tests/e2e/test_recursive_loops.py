@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.project import Project, until
+from tests.e2e.test_sdks import NODE, packages
 
 PASSES_MAX = 16
 PATIENCE_S = 90.0
@@ -71,6 +73,21 @@ def handler(event, context):
     return {"n": event["n"]}
 """
 
+NODE_HANDLER = """
+const { SQSClient, SendMessageCommand } = require("@aws-sdk/client-sqs");
+const fs = require("fs");
+
+exports.handler = async ({ Records }) => {
+  const sqs = new SQSClient();
+  for (const { body } of Records) {
+    const line = `noded ${process.env._X_AMZN_TRACE_ID}\\n`;
+    fs.appendFileSync(`${process.env.OUT}/${JSON.parse(body).chain}`, line);
+    const { QueueUrl } = JSON.parse(body);
+    await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: body }));
+  }
+};
+"""
+
 CONFIG = """
 [queues.loop]
 dead_letter_queue = "looped"
@@ -85,6 +102,11 @@ receives_max = 1
 visibility_timeout_s = 3
 
 [queues."looped.fifo"]
+
+[queues.of-node]
+dead_letter_queue = "looped"
+receives_max = 1
+visibility_timeout_s = 3
 
 [topics.round]
 [topics.raw]
@@ -119,6 +141,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     out.mkdir()
     out.chmod(0o777)
     project.write("app.py", HANDLER)
+    project.write("node/index.js", NODE_HANDLER)
+    layer = tmp_path_factory.mktemp("layer")
+    for name in packages("@aws-sdk/client-sqs"):
+        shutil.copytree(NODE / "node_modules" / name, layer / "nodejs" / "node_modules" / name)
     settings = (
         f"interpreter = {json.dumps(sys.executable)}\nmemory_mb = 256\nconcurrency_max = 20\n"
         'timeout_s = 3\nmounts.OUT = { path = "out", write = true }\n'
@@ -127,6 +153,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         f"{line}\n{settings}" if line.startswith("[functions.") else line
         for line in CONFIG.splitlines()
     ]
+    lines.append(
+        f'[functions.noded]\nruntime = "nodejs"\ncode = "node"\nlayers = ["{layer}"]\n'
+        'memory_mb = 512\ntimeout_s = 3\nmounts.OUT = { path = "out", write = true }\n'
+        'triggers = [{ type = "queue", queue = "of-node" }]\n'
+    )
     project.write("microfaas.toml", "\n".join(lines))
     project.start("--adopt")
     yield project
@@ -201,6 +232,14 @@ def test_a_queue_that_a_function_feeds_itself(
     until(lambda: buried(served, grave, chain.id), "a dead message", PATIENCE_S)
     assert chain.passes("queued") == PASSES_MAX
     assert "queued: recursive loop" in served.output.read_text()
+
+
+def test_javascripts_sdk_sends_the_chain_on(served: Project) -> None:
+    chain, url = str(uuid.uuid4()), f"{served.url}/123456789012/of-node"
+    body = json.dumps({"chain": chain, "QueueUrl": url})
+    sqs(served).send_message(QueueUrl=url, MessageBody=body)
+    until(lambda: buried(served, "looped", chain), "a dead message", PATIENCE_S)
+    assert len((served.root / "out" / chain).read_text().splitlines()) == PASSES_MAX
 
 
 @pytest.mark.parametrize(

@@ -99,11 +99,11 @@ def check(project: Project, answer: dict[str, str], attribute: str) -> None:
     until(lambda: said in project.log("listener"), "the message that was published")
 
 
-def packages() -> list[str]:
+def packages(*clients: str) -> list[str]:
     """What the SDK's clients need of what is installed, by the lock file."""
     locked = json.loads((NODE / "package-lock.json").read_text())["packages"]
     found: list[str] = []
-    left = ["@aws-sdk/client-sns", "@aws-sdk/client-sqs"]
+    left = list(clients)
     while left:
         name = left.pop()
         if name not in found:
@@ -118,7 +118,7 @@ class TestNode:
         check(project, outside(project, ["node", NODE / "queues.js"]), "node")
 
     def test_from_a_function(self, project: Project) -> None:
-        for name in packages():
+        for name in packages("@aws-sdk/client-sns", "@aws-sdk/client-sqs"):
             there = project.root / "layer" / "nodejs" / "node_modules" / name
             shutil.copytree(NODE / "node_modules" / name, there)
         (project.root / "code").mkdir()

@@ -74,7 +74,7 @@ def test_no_event_is_an_empty_one() -> None:
 
 def test_a_dead_letters_attributes() -> None:
     outcome = Outcome(status=Status.ERROR, payload=ERROR)
-    assert results.dead_letter_attributes("id", outcome) == {
+    assert results.dead_letter_attributes("id", outcome, "RetriesExhausted") == {
         "RequestID": ("String", "id"),
         "ErrorCode": ("Number", "200"),
         "ErrorMessage": ("String", "no"),
@@ -90,9 +90,13 @@ def test_a_dead_letters_attributes() -> None:
     ],
 )
 def test_their_error_is_bounded_and_never_empty(payload: bytes, told: str) -> None:
-    made = results.dead_letter_attributes("id", Outcome(status=Status.EXIT, payload=payload))
+    outcome = Outcome(status=Status.EXIT, payload=payload)
+    made = results.dead_letter_attributes("id", outcome, "RetriesExhausted")
     assert made["ErrorMessage"] == ("String", told)
 
 
 def test_their_error_when_it_never_ran() -> None:
-    assert results.dead_letter_attributes("id", None)["ErrorMessage"] == ("String", "never run")
+    assert results.dead_letter_attributes("id", None, "EventAgeExceeded")["ErrorMessage"] == (
+        "String",
+        "not run: EventAgeExceeded",
+    )

@@ -47,6 +47,7 @@ class Functions:
         else:
             self._update(wanted.name, package, settings, there)
         self._reserve(wanted)
+        self._let_loop(wanted)
 
     def fire(self, wanted: Wanted) -> None:
         """What fires it. Raises ClientError."""
@@ -103,6 +104,18 @@ class Functions:
             path = path_of(wanted.name, "concurrency", version="2017-10-31")
             self._changes.make(
                 Change("concurrency", wanted.name, "changed", str(wanted.concurrency)),
+                lambda: self._client.rest("PUT", path, told),
+            )
+
+    def _let_loop(self, wanted: Wanted) -> None:
+        """Whether one chain of events may come back to it without end."""
+        if not wanted.recursive_loop:
+            return
+        told = {"RecursiveLoop": wanted.recursive_loop}
+        path = path_of(wanted.name, "recursion-config", version="2024-08-31")
+        if self._changes.look(path) != told:
+            self._changes.make(
+                Change("recursive loop", wanted.name, "changed", wanted.recursive_loop),
                 lambda: self._client.rest("PUT", path, told),
             )
 

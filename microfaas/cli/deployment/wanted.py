@@ -36,6 +36,7 @@ _DEPLOYABLE = frozenset(
         "memory_mb",
         "on_failure",
         "on_success",
+        "recursive_loop",
         "retries_max",
         "runtime",
         "system_log_level",
@@ -55,7 +56,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings` are CreateFunction's parameters but for code and layers, and `born` those that
     cannot be changed. `events` are those of PutFunctionEventInvokeConfig, None where nothing is
-    said. `layers` are folders or .zip files, `triggers` tables of `microfaas.toml`.
+    said, `recursive_loop` is empty there. `layers` are folders or .zip files, `triggers` tables of
+    `microfaas.toml`.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     born: dict[str, Any]
     events: dict[str, Any] | None
     concurrency: int | None
+    recursive_loop: str
     triggers: list[dict[str, Any]]
 
 
@@ -126,6 +129,7 @@ def _function(
         born={"Role": role, **{key: told[key] for key in _AT_BIRTH if key in told}},
         events=_events(row, function.events, address),
         concurrency=limits.concurrency_max if "concurrency_max" in row else None,
+        recursive_loop=function.recursive_loop.title() if "recursive_loop" in row else "",
         triggers=msgspec.to_builtins(row.get("triggers", [])),
     )
 

@@ -287,6 +287,18 @@ def test_how_many_may_run_at_once(gateway: Gateway, deploy: Callable[..., Result
     assert put not in gateway.changes()
 
 
+def test_whether_it_may_loop(gateway: Gateway, deploy: Callable[..., Result]) -> None:
+    text = PROJECT.replace("[functions.work]", '[functions.work]\nrecursive_loop = "allow"')
+    Path("microfaas.toml").write_text(text)
+    deploy()
+    path, told = "/2024-08-31/functions/work/recursion-config", {"RecursiveLoop": "Allow"}
+    assert ("PUT", path, told) in gateway.changes()
+    gateway.answers[f"GET {path}"] = told
+    gateway.asked.clear()
+    deploy()
+    assert ("PUT", path, told) not in gateway.changes()
+
+
 def test_one_function_alone(gateway: Gateway, deploy: Callable[..., Result]) -> None:
     Path("microfaas.toml").write_text(PROJECT + "[functions.other]\n")
     deploy("--function", "other")

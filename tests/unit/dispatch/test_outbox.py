@@ -99,6 +99,16 @@ async def test_a_url_gets_it(store: MessageStore) -> None:
     assert headers["content-type"] == "application/json"
 
 
+async def test_a_url_may_lead_back_to_a_function_so_it_gets_the_trace(store: MessageStore) -> None:
+    async with endpoint() as there:
+        to, batch = Destination("url", there.url), Batch()
+        Destinations({}).send(batch, to, RECORD, trace_id="Root=1;Lineage=1:a87bd80c:3")
+        await store.commit(batch)
+        await served(store, [to], lambda: not store.depth(f"outbox:{there.url}").messages)
+    [(headers, _)] = there.got
+    assert headers["x-amzn-trace-id"] == "Root=1;Lineage=1:a87bd80c:3"
+
+
 async def test_what_a_url_refuses_is_a_dead_letter(store: MessageStore, db: Database) -> None:
     async with endpoint([400]) as there:
         to = Destination("url", there.url)

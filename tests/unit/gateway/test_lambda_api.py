@@ -8,8 +8,10 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
+from microfaas import lineage
 from microfaas.errors import (
     FunctionFailed,
     InvalidRequest,
@@ -17,7 +19,7 @@ from microfaas.errors import (
     QueueFull,
     TooManyRequests,
 )
-from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi
+from microfaas.gateway.lambda_api import ASYNC_EVENT_BYTES_MAX, InvokeCall, LambdaApi, Write
 from microfaas.gateway.reply import Reply
 from microfaas.model import (
     CLIENT_CONTEXT_BYTES_MAX,
@@ -26,7 +28,9 @@ from microfaas.model import (
     Invocation,
     Outcome,
     Status,
+    Version,
 )
+from microfaas.pool.instance import OnChunk
 from microfaas.testing import FakeInvoker, echo
 
 ERROR = Outcome(status=Status.ERROR, payload=b'{"errorType": "E"}', version="7")
@@ -293,3 +297,60 @@ async def test_a_head_that_was_refused_keeps_nothing_of_the_bodies_it_came_with(
     before = len(traceback.extract_tb(refused.__traceback__))
     await world.api.invoke(refused, b"{}")
     assert len(traceback.extract_tb(refused.__traceback__)) == before
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_which_version_runs_is_decided_once(streamed: bool) -> None:
+    invoker = Weighted({"f": echo})
+    api = LambdaApi(invoker, Submitted().submit, Address())
+    prepared, begun = api.prepare(InvokeCall("f")), []
+
+    async def begin(reply: Reply) -> Write:
+        begun.append(reply)
+        return nothing
+
+    if streamed:
+        await api.stream(prepared, b"{}", begin)
+        assert fields(begun[0])["X-Amz-Executed-Version"] == "1"
+    else:
+        await api.invoke(prepared, b"{}")
+    assert (invoker.asked, invoker.ran) == (1, ["1"])
+
+
+async def test_a_recursive_loop_is_told_as_awss_model_has_it(world: World) -> None:
+    own = lineage.hash_of(Address().arn("f"))
+    reply = await world.call(trace_id=f"Root=1;Lineage=1:{own}:15")
+    assert (reply.status, world.invoker.invocations) == (400, [])
+    assert fields(reply)["x-amzn-ErrorType"] == "RecursiveInvocationException"
+    told = json.loads(reply.body)
+    assert (told["Type"], told["Message"][:29]) == ("User", "Recursive invocation detected")
+    assert (await world.call(trace_id=f"Root=1;Lineage=1:{own}:14")).status == 200
+    accepted = await world.call(trace_id=f"Root=1;Lineage=1:{own}:15", invocation_type="Event")
+    assert accepted.status == 202
+
+
+async def nothing(_: bytes) -> None:
+    """Where what is streamed goes."""
+
+
+class Weighted(FakeInvoker):
+    """Its alias means another version each time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.asked = 0
+        self.ran: list[str] = []
+
+    def check(self, name: str, qualifier: str) -> Version:
+        self.asked += 1
+        return msgspec.structs.replace(super().check(name, qualifier), number=str(self.asked))
+
+    async def invoke(
+        self,
+        invocation: Invocation,
+        on_chunk: OnChunk | None = None,
+        version: Version | None = None,
+    ) -> Outcome:
+        assert version is not None
+        self.ran.append(version.number)
+        return await echo(invocation)

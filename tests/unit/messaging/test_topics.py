@@ -243,6 +243,17 @@ class TestForms:
         assert world.waiting(made.queue)[0].body == b"m"
         assert parcels(world, made)[0].headers["x-amz-sns-rawdelivery"] == "true"
 
+    async def test_every_copy_has_the_trace(self, world: TopicWorld) -> None:
+        endpoint = await confirmed(world, "http", "http://h/")
+        await world.subscribe("lambda", "f")
+        await world.subscribe("sqs", "q")
+        trace_id = "Root=1;Lineage=1:a87bd80c:3"
+        await world.publish("m", trace_id=trace_id)
+        assert parcels(world, endpoint)[0].headers["X-Amzn-Trace-Id"] == trace_id
+        (event,) = world.waiting("function:f")
+        assert events.decode_attributes(event.attributes).trace_id == trace_id
+        assert world.traces == [trace_id]
+
     async def test_a_mail_is_the_text_and_how_to_get_no_more(self, world: TopicWorld) -> None:
         made = await confirmed(world, "email", "a@b")
         await world.publish("hello", subject="News")

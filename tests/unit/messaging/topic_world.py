@@ -42,6 +42,8 @@ class TopicWorld:
         self.declared: list[Subscription] = []
         # (topic's ARN, function, qualifier) that no policy permits.
         self.refused: set[tuple[str, str, str]] = set()
+        # Those of what was put into queues.
+        self.traces: list[str] = []
         self.key = folder / "topics.pem"
         if _made_before:
             self.key.write_bytes(_made_before[0])
@@ -62,7 +64,7 @@ class TopicWorld:
             Address(),
             URL,
             self.declared_topics,
-            to_queue,
+            self._to_queue,
             lambda *asked: asked not in self.refused,
         )
         await self.topics.open()
@@ -79,6 +81,17 @@ class TopicWorld:
     async def publish(self, message: str = "m", **more: Any) -> str:
         return await self.topics.publish(self.topic, message, **more)
 
+    def _to_queue(
+        self,
+        name: str,
+        body: bytes,
+        attributes: Mapping[str, tuple[str, str]],
+        group: str = "",
+        trace_id: str = "",
+    ) -> Draft:
+        self.traces.append(trace_id)
+        return to_queue(name, body, attributes)
+
     def waiting(self, queue: str) -> list[Message]:
         return self.store.ready(queue, 0, 1000)[0]
 
@@ -94,13 +107,7 @@ class TopicWorld:
         return self.topics.certificate(url.removeprefix(URL + CERTIFICATES))
 
 
-def to_queue(
-    name: str,
-    body: bytes,
-    attributes: Mapping[str, tuple[str, str]],
-    group: str = "",
-    trace_id: str = "",
-) -> Draft:
+def to_queue(name: str, body: bytes, attributes: Mapping[str, tuple[str, str]]) -> Draft:
     if name not in ("q", "graves"):
         raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")
     return Draft(f"queue:{name}", body, json.dumps(attributes).encode())

@@ -43,6 +43,7 @@ Timeout: 20
 Description: takes orders
 EphemeralStorage: {Size: 1024}
 ReservedConcurrentExecutions: 4
+RecursiveLoop: Allow
 Layers: [!Ref Layer]
 DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Queue.Arn}
 LoggingConfig: {LogFormat: JSON, SystemLogLevel: WARN, LogGroup: shop}
@@ -69,6 +70,7 @@ EventInvokeConfig:
             "timeout_s": 20,
             "tmp_mb": 1024,
             "concurrency_max": 4,
+            "recursive_loop": "allow",
             "layers": ["lib"],
             "log_group": "shop",
             "log_format": "JSON",
