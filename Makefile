@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests of one file share servers, so they stay together; what they start takes the CPUs too.
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n auto --maxprocesses 4 --dist loadfile
 EXAMPLES := examples/thumbnails examples/food-delivery examples/log-analytics
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
@@ -16,15 +18,15 @@ run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
 
 test: check $(SETUP)
-	$(BIN)/python -m pytest tests/custom runtimes/conformance tests/contract tests/e2e \
-		tests/frameworks tests/faults tests/attacks -p no:cacheprovider
+	$(PYTEST) tests/attacks tests/custom runtimes/conformance tests/contract tests/e2e \
+		tests/frameworks tests/faults
 
 check: packages $(VENV)/.ready $(LANGUAGES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/fuzz -p no:cacheprovider
+	$(PYTEST) tests/unit tests/fuzz
 
 # Not part of the proof: it goes on finding for as long as it is let.
 fuzz: $(VENV)/.ready
