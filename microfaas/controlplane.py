@@ -116,7 +116,7 @@ class ControlPlane:
             LayersApi(self.layers, self.downloads, buckets, config.address),
             LayerPolicies(self.layers, config.address),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),
-            LambdaUrls(self.urls, config.address, self._url),
+            LambdaUrls(self.urls, self.lifecycle, config.address, self._url),
             MappingsApi(mappings, registry.exists, config.address),
         )
         return [

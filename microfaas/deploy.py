@@ -106,19 +106,24 @@ class Deployer:
         return None
 
     async def replace(self, function: Function, exclude: Collection[str]) -> Version | None:
-        """Put newer code into service; None when it is the same.
+        """Put newer code into service; None when it is the same, or what was served is not served
+        any more: somebody else has put something into its place.
 
         What runs finishes on the old code. Raises InitFailed, ConfigError: the old code stays.
         """
         with self.changing():
             version = await self.build(function, exclude)
-            if version.key == self._functions.resolve(function.name).key:
+            old = self._functions.resolve(function.name)
+            if version.key == old.key:
                 return None
             try:
                 await self._supervisor.open(version).warm()
             except BaseException:
                 self._supervisor.retire(version)
                 raise
+            if self._functions.latest(function.name) is not old:
+                self._supervisor.retire(version)
+                return None
             self.serve(version)
         return version
 

@@ -219,7 +219,7 @@ class _Server:
         stack.callback(watcher.close)
         ledger = Ledger(runs.database)
         triggered = Triggered(config, durable, ledger, watcher, runs.secrets, tasks)
-        plane.lifecycle.when_gone(triggered.forget)
+        plane.lifecycle.before_gone(triggered.forget)
         return _Parts(
             durable=durable,
             plane=plane,

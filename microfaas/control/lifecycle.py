@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -62,8 +63,9 @@ class Lifecycle:
         self._serving = serving
         self._api = api
         self._kept = kept
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._when_gone: list[Callable[[str], Awaitable[None]]] = []
+        # As long as anybody has one.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._before_gone: list[Callable[[str], Awaitable[None]]] = []
 
     def lock(self, name: str) -> asyncio.Lock:
         """Held by whoever changes that function."""
@@ -195,16 +197,17 @@ class Lifecycle:
         """The whole function. Raises ServiceError."""
         async with self.lock(name):
             self.changeable(name)
+            for do in self._before_gone:
+                await do(name)
             await self._registry.commit(*self._registry.forgotten(name))
             for version in self._registry.served.forget(name):
                 self._machine.deployer.drop(version)
-            for then in self._when_gone:
-                await then(name)
         await self.tidy()
 
-    def when_gone(self, then: Callable[[str], Awaitable[None]]) -> None:
-        """Have this done, too, when a function is deleted."""
-        self._when_gone.append(then)
+    def before_gone(self, do: Callable[[str], Awaitable[None]]) -> None:
+        """Have this done, too, when a function is deleted; before, so that who deletes it again
+        after a fault finishes it, and no other function of that name inherits."""
+        self._before_gone.append(do)
 
     async def delete_version(self, name: str, number: str) -> None:
         """One published version. Raises ServiceError."""

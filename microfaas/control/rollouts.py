@@ -195,7 +195,8 @@ class Rollouts:
     async def _end(
         self, name: str, called: str, rollout: Rollout, counts: Counts, why: str
     ) -> bool:
-        """The alias means one version again; False when that could not be written."""
+        """The alias means one version again; False when that could not be written, or somebody
+        else has changed it meanwhile."""
         ended = msgspec.structs.replace(
             rollout,
             state="rolled back" if why else "completed",
@@ -206,8 +207,9 @@ class Rollouts:
         version = rollout.before if why else rollout.version
         try:
             async with self._lock(name):
-                if self._is_own(name, called, rollout):
-                    await self._put(name, called, ended, version, {})
+                if not self._is_own(name, called, rollout):
+                    return False
+                await self._put(name, called, ended, version, {})
         except MachineError as error:
             _log.error("cannot end the rollout of %s:%s: %s", name, called, error)
             return False

@@ -12,6 +12,7 @@ import io
 import os
 import stat
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Collection
@@ -30,6 +31,8 @@ class Packages:
 
     def __init__(self, root_dir: str) -> None:
         self._root = root_dir
+        # What is wanted again must not be removed in the same moment.
+        self._looking = threading.Lock()
 
     def path(self, sha256: str) -> str:
         """Where a package is, or would be."""
@@ -40,8 +43,7 @@ class Packages:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
         try:
-            if os.path.exists(path):
-                os.utime(path)  # it is wanted again
+            if self._wanted_again(path):
                 return sha256
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             fd, part = tempfile.mkstemp(prefix=_PART, dir=self._root)
@@ -80,8 +82,18 @@ class Packages:
         with contextlib.suppress(FileNotFoundError):
             for name in set(os.listdir(self._root)) - names:
                 path = os.path.join(self._root, name)
-                if os.stat(path).st_mtime <= before_s:
-                    os.unlink(path)
+                with self._looking:
+                    if os.stat(path).st_mtime <= before_s:
+                        os.unlink(path)
+
+    def _wanted_again(self, path: str) -> bool:
+        """Whether a package is there; then it stays for now, even if nothing is made of it."""
+        with self._looking:
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return False
+            return True
 
     def _sync(self) -> None:
         """Names last only once their folder is on disk."""

@@ -48,13 +48,17 @@ class InvokeConfigsApi:
         }
 
     async def _put(self, _: Caller, params: Params) -> Params:
-        name, qualifier = self._whose(params)
+        _check_given(params)
+        name, qualifier = self._which(params)
         async with self._lifecycle.lock(name):
+            self._check_exists(name, qualifier)
             return await self._keep(name, qualifier, InvokeConfig(changed_ms=0), params)
 
     async def _update(self, _: Caller, params: Params) -> Params:
-        name, qualifier = self._whose(params)
+        _check_given(params)
+        name, qualifier = self._which(params)
         async with self._lifecycle.lock(name):
+            self._check_exists(name, qualifier)
             return await self._keep(name, qualifier, self._need(name, qualifier), params)
 
     async def _get(self, _: Caller, params: Params) -> Params:
@@ -85,14 +89,10 @@ class InvokeConfigsApi:
         name, qualifier = which(params, self._registry.address)
         return name, qualifier or LATEST
 
-    def _whose(self, params: Params) -> tuple[str, str]:
-        """Raises ServiceError when nothing is to be set, or nobody is there to set it for."""
-        if not params.keys() & {*_FIELDS, "DestinationConfig"}:
-            refuse("You must specify at least one of error handling or destination setting.")
-        name, qualifier = self._which(params)
+    def _check_exists(self, name: str, qualifier: str) -> None:
+        """Raises ServiceError when nobody is there to set it for."""
         if not self._registry.exists(name, qualifier):
             _no_function()
-        return name, qualifier
 
     def _need(self, name: str, qualifier: str) -> InvokeConfig:
         config = self._registry.invoke_configs.get(key(name, qualifier))
@@ -162,6 +162,12 @@ def _destinations(given: Mapping[str, Any]) -> tuple[str, str]:
     """ARNs, or nothing, for what succeeds and for what fails."""
     success, failure = given.get("OnSuccess", {}), given.get("OnFailure", {})
     return success.get("Destination", ""), failure.get("Destination", "")
+
+
+def _check_given(params: Params) -> None:
+    """Raises ServiceError when nothing is to be set."""
+    if not params.keys() & {*_FIELDS, "DestinationConfig"}:
+        refuse("You must specify at least one of error handling or destination setting.")
 
 
 def _no_function() -> NoReturn:

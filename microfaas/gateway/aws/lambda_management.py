@@ -58,6 +58,7 @@ class ManagementApi:
             text = "RuntimeVersionArn must be given when UpdateRuntimeOn is Manual, and only then."
             raise ServiceError("InvalidParameterValueException", text)
         async with self._lifecycle.lock(name):
+            self._which(params)  # it may have gone meanwhile
             table = self._registry.managed
             await self._registry.commit(table.put(key(name, qualifier), kept))
         return self._told(name, qualifier, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Url
 from microfaas.control.registry import key
 from microfaas.control.urls import Urls
@@ -17,9 +18,10 @@ from microfaas.model import Address
 class LambdaUrls:
     """One coroutine per operation."""
 
-    def __init__(self, urls: Urls, address: Address, base_url: str) -> None:
+    def __init__(self, urls: Urls, lifecycle: Lifecycle, address: Address, base_url: str) -> None:
         """`base_url` is the gateway's: scheme and port of all URLs are its own."""
         self._urls = urls
+        self._lifecycle = lifecycle
         self._address = address
         self._base = urlsplit(base_url)
 
@@ -35,11 +37,12 @@ class LambdaUrls:
 
     async def _create(self, _: Caller, params: Params) -> Params:
         name, qualifier = self._which(params)
-        url = await self._urls.create(
-            *(name, qualifier, params["AuthType"]),
-            mode=params.get("InvokeMode", "BUFFERED"),
-            cors=params.get("Cors"),
-        )
+        async with self._lifecycle.lock(name):
+            url = await self._urls.create(
+                *(name, qualifier, params["AuthType"]),
+                mode=params.get("InvokeMode", "BUFFERED"),
+                cors=params.get("Cors"),
+            )
         return self._told(name, qualifier, url) | _mode(params)
 
     async def _get(self, _: Caller, params: Params) -> Params:
@@ -50,11 +53,14 @@ class LambdaUrls:
         name, qualifier = self._which(params)
         meant = {"AuthType": "auth", "InvokeMode": "mode", "Cors": "cors"}
         changes = {ours: params[theirs] for theirs, ours in meant.items() if theirs in params}
-        url = await self._urls.update(name, qualifier, changes)
+        async with self._lifecycle.lock(name):
+            url = await self._urls.update(name, qualifier, changes)
         return self._told(name, qualifier, url) | _changed(url) | _mode(params)
 
     async def _delete(self, _: Caller, params: Params) -> Params:
-        await self._urls.delete(*self._which(params))
+        name, qualifier = self._which(params)
+        async with self._lifecycle.lock(name):
+            await self._urls.delete(name, qualifier)
         return {}
 
     async def _list(self, _: Caller, params: Params) -> Params:

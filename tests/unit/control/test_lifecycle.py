@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import logging
 import os
+import weakref
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from microfaas.builder import Builder
 from microfaas.config import ApiTable
 from microfaas.control import restoring
+from microfaas.control import rollouts as rollouts_module
 from microfaas.control.editions import Editions, Machine
 from microfaas.control.lifecycle import Lifecycle, Made
-from microfaas.control.records import Settings
+from microfaas.control.records import Alias, Settings
 from microfaas.control.registry import Registry
+from microfaas.control.rollouts import Rollouts
+from microfaas.control.routing import Routing
 from microfaas.control.serving import Serving
 from microfaas.deploy import Deployer
 from microfaas.errors import FunctionFailed, MachineError
-from microfaas.model import LATEST, Address, Function, Status, Version
+from microfaas.model import LATEST, Address, Function, Limits, Status, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.runtime import Runtimes
 from microfaas.store.code import CodeStore
@@ -92,6 +99,7 @@ class World:
         self.gate = asyncio.Event()
         self.gate.set()
         self.fault: Exception | None = None
+        self.tasks = tasks
         self.loading: list[str] = []
         self.loaded: list[str] = []
         self.limit = 0
@@ -295,3 +303,83 @@ async def test_what_cannot_be_restored_has_failed_until_it_is_changed(
     await world.lifecycle.delete_version("f", "1")
     await restoring.restore(world.registry, world.editions, world.deployer)
     assert world.functions.failed() == []
+
+
+async def test_what_a_delete_could_not_finish_the_next_one_does(world: World) -> None:
+    gone: list[str] = []
+    faults = [MachineError("the disk is full")]
+
+    async def forget(name: str) -> None:
+        if faults:
+            raise faults.pop()
+        gone.append(name)
+
+    world.lifecycle.before_gone(forget)
+    await world.create()
+    with pytest.raises(MachineError):
+        await world.lifecycle.delete("f")
+    assert world.functions.resolve("f")
+    await world.lifecycle.delete("f")
+    assert gone == ["f"]
+    assert not world.registry.knows("f")
+
+
+async def test_nothing_is_remembered_of_names_that_somebody_asked_for(world: World) -> None:
+    held = world.lifecycle.lock("f")
+    assert world.lifecycle.lock("f") is held
+    asked = weakref.ref(world.lifecycle.lock("g"))
+    gc.collect()
+    assert asked() is None
+    assert world.lifecycle.lock("f") is held
+
+
+async def test_code_that_is_saved_gives_way_to_what_the_api_has_put_there_meanwhile(
+    world: World, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "app.py").write_text("old = 1")
+    limits = Limits(memory_mb=64)
+    function = Function(
+        name="f", runtime="python", handler="app.go", code=str(folder), limits=limits
+    )
+    await world.deployer.install(function, ())
+    (folder / "app.py").write_text("saved = 1")
+    world.gate.clear()
+    saving = asyncio.create_task(world.deployer.replace(function, ()))
+    await until_loading(world, LATEST)
+    made = msgspec.structs.replace(world.functions.resolve("f"), code_sha256="of the API")
+    world.deployer.serve(made)
+    world.gate.set()
+    assert await saving is None
+    assert world.functions.resolve("f") is made
+    assert [pool.version for pool in world.supervisor.pools] == [made]
+
+
+async def test_a_rollout_whose_alias_is_changed_as_it_ends_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollouts_module, "TICK_S", 0.01)
+    await world.create(publish=True)
+    for text in ("a = 1", "b = 1"):
+        await world.update(text, publish=True)
+    routing = Routing(world.registry, world.deployer)
+    alias = Alias(version="1", revision="r")
+    await routing.put("f", "live", alias)
+    invoker: Any = SimpleNamespace(watch=lambda *_: None, unwatch=lambda *_: None)
+    lifecycle = world.lifecycle
+    rollouts = Rollouts(world.registry, routing, invoker, lifecycle.lock, world.tasks)
+    rollouts.open()
+    await rollouts.begin("f", "live", "2", 0.5, 0.05, [])
+    async with lifecycle.lock("f"):
+        await asyncio.sleep(0.2)  # it wants to end now, and waits
+        await routing.put("f", "live", msgspec.structs.replace(alias, version="3"))
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = rollouts.find("f", "live")
+            assert found is not None
+            if found.state != "running":
+                break
+            await asyncio.sleep(0.01)
+    assert found.state == "given up"
+    assert world.functions.resolve("f", "live").number == "3"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -85,3 +86,27 @@ def test_a_link_to_a_folder_cannot_be_packed(tmp_path: Path) -> None:
     (tmp_path / "code" / "link").symlink_to("inner")
     with pytest.raises(MachineError, match="it is a link to a folder"):
         Packages(str(tmp_path / "packages")).put_folder(str(tmp_path / "code"))
+
+
+def test_what_is_wanted_again_in_that_moment_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = Packages(str(tmp_path))
+    sha256 = packages.put(b"some bytes")
+    os.utime(packages.path(sha256), (0, 0))
+    unlink = os.unlink
+
+    def put_meanwhile(path: str) -> None:
+        putting = threading.Thread(target=packages.put, args=(b"some bytes",))
+        putting.start()
+        putting.join(0.2)
+        unlink(path)
+        waiting.append(putting)
+
+    waiting: list[threading.Thread] = []
+    monkeypatch.setattr(os, "unlink", put_meanwhile)
+    packages.prune([], unwanted_s=60)
+    for putting in waiting:
+        putting.join()
+    assert len(waiting) == 1
+    assert packages.read(sha256) == b"some bytes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -165,3 +166,15 @@ async def test_unless_the_api_may_adopt_it(tmp_path: Path) -> None:
         world.define_in_file("h")
         await told(world, PUT, FunctionName="h", MaximumRetryAttempts=0)
         assert world.registry.event_settings("h").retries_max == 0
+
+
+async def test_what_goes_while_it_is_asked_for_gets_none(world: World) -> None:
+    """Else another alias of that name would have it one day."""
+    async with world.lifecycle.lock("f"):
+        asked = asyncio.create_task(
+            world.refused(PUT, FunctionName="f", Qualifier="live", MaximumRetryAttempts=1)
+        )
+        await asyncio.sleep(0.2)
+        await world.registry.commit(*world.registry.detached("f", "live"))
+    assert (await asked)[:2] == MISSING
+    assert "f:live" not in world.registry.invoke_configs

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
-from lambda_world import ARN, World, serving
+from botocore.exceptions import ClientError
+from lambda_world import ADDRESS, ARN, World, serving
 
+from microfaas.control.table import Edit
+from microfaas.control.urls import Urls
 from microfaas.gateway.aws.lambda_management import ManagementApi
+from microfaas.gateway.aws.lambda_urls import LambdaUrls
 from microfaas.gateway.aws.service import Call
 
 RUNTIME = "arn:aws:lambda:us-east-1::runtime:" + "0" * 64
@@ -80,3 +85,28 @@ async def test_runtimes(world: World) -> None:
     for qualifier in ("7", "live"):
         found = await world.refused(get, FunctionName="f", Qualifier=qualifier)
         assert found[2] == f"Function not found: {ARN}:{qualifier}"
+
+
+async def test_of_two_who_make_a_url_at_once_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def urls(world: World) -> Mapping[str, Call]:
+        return LambdaUrls(
+            Urls(world.registry), world.lifecycle, ADDRESS, "http://127.0.0.1:1"
+        ).operations
+
+    async with serving(tmp_path, urls) as world:
+        await world.define()
+        commit = world.registry.commit
+
+        async def slow(*edits: Edit) -> None:
+            await asyncio.sleep(0.2)
+            await commit(*edits)
+
+        monkeypatch.setattr(world.registry, "commit", slow)
+        asked = {"FunctionName": "f", "AuthType": "NONE"}
+        first, second = await asyncio.gather(
+            *(world.ask("create_function_url_config", **asked) for _ in range(2)),
+            return_exceptions=True,
+        )
+        assert isinstance(first, ClientError) != isinstance(second, ClientError)
