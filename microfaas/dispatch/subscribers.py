@@ -82,7 +82,9 @@ class Subscribers:
         subscription = self._by_queue.get(store.name(message))
         if subscription is not None and subscription.dead_letter:
             try:
-                batch.put(self._queue_draft(subscription.dead_letter, message.body, {}))
+                trace_id = _decode(message.attributes).headers.get("X-Amzn-Trace-Id", "")
+                dead = subscription.dead_letter
+                batch.put(self._queue_draft(dead, message.body, {}, trace_id=trace_id))
                 return
             except MicrofaasError as error:
                 verdict = Verdict("never", f"{verdict.why}; {error}")

@@ -164,7 +164,8 @@ class Targets:
     ) -> None:
         if target.dead_letter and (dead := place(target.dead_letter)) is not None:
             try:
-                return self._send(batch, dead, body)
+                traced = dead if to is None else dead._replace(trace_id=to.trace_id)
+                return self._send(batch, traced, body)
             except MicrofaasError as error:
                 _log.error("%s: nor to %s: %s", source, target.dead_letter, error)
         function = to.name if to is not None and to.kind == "function" else ""

@@ -13,7 +13,7 @@ import pytest_asyncio
 from delivery_world import endpoint, task_group, until
 
 sys.path.append(str(Path(__file__).parents[1] / "messaging"))
-from topic_world import ARN, TopicWorld, to_queue
+from topic_world import ARN, TopicWorld
 
 from microfaas.dispatch import subscribers
 from microfaas.dispatch.delivery import Verdict
@@ -47,7 +47,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def running(world: TopicWorld, mails: Mails | None = None) -> AsyncIterator[Subscribers]:
     http = HttpSender()
     async with task_group() as tasks:
-        made = Subscribers(world.store, world.topics, http, mails or Mails(), to_queue, tasks)
+        made = Subscribers(world.store, world.topics, http, mails or Mails(), world.to_queue, tasks)
         tasks.create_task(made.run())
         yield made
         for route in made.stop():
@@ -117,9 +117,10 @@ async def test_what_is_refused_goes_to_its_queue(world: TopicWorld) -> None:
         await asked(world, there.url, dead_letter="graves")
         await until(lambda: there.got)
         await world.topics.confirm(ARN, "k")
-        await world.publish("hello")
+        await world.publish("hello", trace_id="Root=1")
         await until(lambda: world.waiting("queue:graves"))
     assert world.bodies("queue:graves")[0]["Message"] == "hello"
+    assert world.traces == ["Root=1"]
     assert world.buried() == []
 
 

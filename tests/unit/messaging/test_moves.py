@@ -32,9 +32,9 @@ def depths(world: World) -> dict[str, int]:
     return {name: world.store.depth(f"queue:{name}").messages for name in DECLARED}
 
 
-async def give_up(world: World, *bodies: str) -> None:
+async def give_up(world: World, *bodies: str, trace: str = "") -> None:
     """Have messages of q go to its dead letter queue."""
-    await world.send("q", *bodies)
+    await world.send("q", *bodies, trace=trace)
     while await world.queues.receive("q", 100):
         world.clock.ahead_ms += 2_000
 
@@ -72,6 +72,16 @@ async def test_all_go_back_where_they_came_from(tmp_path: Path) -> None:
         told = back.system()
         assert told["ApproximateReceiveCount"] == "1"
         assert "DeadLetterQueueSourceArn" not in told
+
+
+async def test_what_is_moved_begins_a_chain_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path, DECLARED) as world, asyncio.TaskGroup() as tasks:
+        await give_up(world, "a", trace="Root=1;Lineage=1:a87bd80c:15")
+        (dead,) = await world.queues.receive("dlq", visibility_s=0)
+        assert dead.kept.trace == "Root=1;Lineage=1:a87bd80c:15"
+        await ended(await moves_of(world, tasks).start("dlq", "", None))
+        (moved,) = await world.queues.receive("q")
+        assert moved.kept.trace == "Root=1"
 
 
 async def test_a_move_goes_on_after_a_restart(tmp_path: Path) -> None:

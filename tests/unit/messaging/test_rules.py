@@ -16,6 +16,7 @@ from microfaas.messaging.scheduler import Scheduler, Timed
 from microfaas.messaging.targets import Place, Target, Targets, place
 from microfaas.model import Address
 from microfaas.payloads.eventbridge import Occurrence
+from microfaas.store import events
 from microfaas.store.dead import DeadLetters
 from microfaas.store.messages import Batch, Draft
 from microfaas.store.resources import Resources
@@ -32,6 +33,8 @@ class Bus(World):
         super().open()
         resources = Resources(self.db)
         self.refused: set[tuple[str, str, str]] = set()
+        # Of what was sent to queues: the name, and the trace it was sent with.
+        self.traces: list[tuple[str, str]] = []
         targets = Targets(
             {"queue": self.send},
             lambda name: name != "nobody",
@@ -46,6 +49,7 @@ class Bus(World):
     def send(self, batch: Batch, to: Place, body: bytes) -> None:
         if to.name == "gone":
             raise MicrofaasError("there is no queue gone")
+        self.traces.append((to.name, to.trace_id))
         batch.put(Draft(f"queue:{to.name}", body, group=to.group or None))
 
     async def again(self) -> None:
@@ -58,10 +62,9 @@ class Bus(World):
     def bodies(self, queue: str) -> list[Any]:
         return [json.loads(message.body) for message in self.store.ready(queue, 0, 1000)[0]]
 
-    async def put(self, **detail: Any) -> None:
-        await self.rules.publish(
-            [Occurrence(id="i", at_ms=0, source="shop", detail_type="t", detail=detail)]
-        )
+    async def put(self, trace_id: str = "", **detail: Any) -> None:
+        occurrence = Occurrence(id="i", at_ms=0, source="shop", detail_type="t", detail=detail)
+        await self.rules.publish([occurrence], trace_id)
 
 
 @pytest.fixture
@@ -243,6 +246,20 @@ async def test_a_functions_own_trigger_asks_nobody(bus: Bus) -> None:
     bus.refused = {(bus.rules.arn("a"), "f", "")}
     await bus.put()
     assert len(bus.bodies("function:f")) == 1
+
+
+async def test_all_that_an_event_gives_rise_to_has_its_trace(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", pattern=SHOP))
+    targets = [
+        Target(id="1", arn=f"{LAMBDA}f"),
+        Target(id="2", arn=f"{QUEUE}q"),
+        Target(id="3", arn=f"{LAMBDA}nobody", dead_letter=f"{QUEUE}dead"),
+    ]
+    await bus.rules.put_targets("a", targets)
+    await bus.put("Root=1")
+    (message,) = bus.store.ready("function:f", 0, 9)[0]
+    assert events.decode_attributes(message.attributes).trace_id == "Root=1"
+    assert bus.traces == [("q", "Root=1"), ("dead", "Root=1")]
 
 
 async def test_what_cannot_be_sent_goes_to_the_dead_letter_queue(bus: Bus) -> None:

@@ -64,7 +64,7 @@ class TopicWorld:
             Address(),
             URL,
             self.declared_topics,
-            self._to_queue,
+            self.to_queue,
             lambda *asked: asked not in self.refused,
         )
         await self.topics.open()
@@ -81,7 +81,7 @@ class TopicWorld:
     async def publish(self, message: str = "m", **more: Any) -> str:
         return await self.topics.publish(self.topic, message, **more)
 
-    def _to_queue(
+    def to_queue(
         self,
         name: str,
         body: bytes,
@@ -89,8 +89,10 @@ class TopicWorld:
         group: str = "",
         trace_id: str = "",
     ) -> Draft:
+        if name not in ("q", "graves"):
+            raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")
         self.traces.append(trace_id)
-        return to_queue(name, body, attributes)
+        return Draft(f"queue:{name}", body, json.dumps(attributes).encode())
 
     def waiting(self, queue: str) -> list[Message]:
         return self.store.ready(queue, 0, 1000)[0]
@@ -105,12 +107,6 @@ class TopicWorld:
         """As whoever follows SigningCertURL gets it."""
         assert url.startswith(URL + CERTIFICATES)
         return self.topics.certificate(url.removeprefix(URL + CERTIFICATES))
-
-
-def to_queue(name: str, body: bytes, attributes: Mapping[str, tuple[str, str]]) -> Draft:
-    if name not in ("q", "graves"):
-        raise ServiceError("QueueDoesNotExist", f"There is no queue {name}.")
-    return Draft(f"queue:{name}", body, json.dumps(attributes).encode())
 
 
 def verify(told: Mapping[str, Any], certificate: bytes) -> None:
