@@ -223,8 +223,9 @@ class Topics:
         self, batch: Batch, name: str, body: bytes, attributes: Attributes, trace_id: str = ""
     ) -> None:
         """A destination's way in. Raises ServiceError when there is no such topic."""
-        text = body.decode(errors="replace")
-        self.add(batch, self.get(name), text, None, attributes, trace_id=trace_id)
+        self.add(
+            batch, self.get(name), body.decode(errors="replace"), None, attributes, {}, trace_id
+        )
 
     async def subscribe(self, subscription: Subscription) -> Subscription:
         """Add one; an endpoint elsewhere is asked first whether it wants to be."""
@@ -309,9 +310,8 @@ class Topics:
             publication.message.encode() if raw else sns.notification(publication, unsubscribe_url)
         )
         if subscription.protocol == "sqs":
-            kept = publication.attributes if raw else {}
-            trace_id = publication.trace_id
-            return self._queue_draft(subscription.endpoint, body, kept, trace_id=trace_id)
+            told, trace_id = publication.attributes if raw else {}, publication.trace_id
+            return self._queue_draft(subscription.endpoint, body, told, trace_id=trace_id)
         if subscription.protocol == "email":
             text = f"{publication.message}\n\n--\nTo receive no more of these: {unsubscribe_url}\n"
             body = text.encode()
