@@ -74,6 +74,7 @@ class ControlPlane:
         self.rollouts = Rollouts(
             registry, self.routing, durable.invoker, self.lifecycle.lock, tasks
         )
+        self.lifecycle.before_gone(self.rollouts.forget)
         self.signing = SigningConfigs(registry)
         self.downloads = Downloads(machine_key)
         self.urls = Urls(registry)

@@ -135,6 +135,10 @@ class Rollouts:
         """The last one of an alias."""
         return self._table.get(key(name, called))
 
+    async def forget(self, name: str) -> None:
+        """The function is to be no more; another one of its name had none. Raises MachineError."""
+        await self._registry.commit(*self._table.remove_all(f"{name}:"))
+
     async def begin(
         self, name: str, called: str, version: str, share: float, for_s: float, rules: list[str]
     ) -> Rollout:

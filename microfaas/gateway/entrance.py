@@ -55,6 +55,9 @@ class Entrance:
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise RequestTooLarge(bytes_max) from None
+        except ConnectionError:
+            # Nobody hears this; it is no fault of the gateway's.
+            raise InvalidRequest("the connection was lost before the request's end") from None
         except TimeoutError:
             raise InvalidRequest(
                 f"the request was not complete after {limit_s:.0f} seconds",

@@ -383,3 +383,8 @@ async def test_a_rollout_whose_alias_is_changed_as_it_ends_is_given_up(
             await asyncio.sleep(0.01)
     assert found.state == "given up"
     assert world.functions.resolve("f", "live").number == "3"
+    lifecycle.before_gone(rollouts.forget)
+    await lifecycle.delete("f")
+    await world.create(publish=True)
+    await routing.put("f", "live", alias)
+    assert rollouts.find("f", "live") is None
