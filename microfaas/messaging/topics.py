@@ -223,9 +223,8 @@ class Topics:
         self, batch: Batch, name: str, body: bytes, attributes: Attributes, trace_id: str = ""
     ) -> None:
         """A destination's way in. Raises ServiceError when there is no such topic."""
-        self.add(
-            batch, self.get(name), body.decode(errors="replace"), None, attributes, {}, trace_id
-        )
+        text = body.decode(errors="replace")
+        self.add(batch, self.get(name), text, None, attributes, {}, trace_id)
 
     async def subscribe(self, subscription: Subscription) -> Subscription:
         """Add one; an endpoint elsewhere is asked first whether it wants to be."""
@@ -269,7 +268,7 @@ class Topics:
     ) -> None:
         """What cannot be put where it belongs is kept elsewhere: nobody else's copy is to suffer
         from it, nor the publisher."""
-        copy: Draft | None = None
+        copy = None
         try:
             copy = self._copy(subscription, publication, topic)
             # Asked here, for otherwise one who is full would stop all.
@@ -282,8 +281,8 @@ class Topics:
             letter = _undeliverable(subscription, publication, copy, error)
         try:
             if subscription.dead_letter:
-                dead, trace_id = subscription.dead_letter, publication.trace_id
-                batch.put(self._queue_draft(dead, letter.event, {}, trace_id=trace_id))
+                dead = (subscription.dead_letter, letter.event, {}, "", publication.trace_id)
+                batch.put(self._queue_draft(*dead))
                 return
         except MicrofaasError as error:
             _log.error("topic %s: %s", topic.name, error)
@@ -322,13 +321,8 @@ class Topics:
             headers["x-amz-sns-rawdelivery"] = "true"
         if publication.trace_id:
             headers["X-Amzn-Trace-Id"] = publication.trace_id
-        sender = topic.display_name or topic.name
-        parcel = Parcel(
-            "Notification",
-            headers,
-            publication.subject or f"{sender}: notification",
-            publication.message_id,
-        )
+        subject = publication.subject or f"{topic.display_name or topic.name}: notification"
+        parcel = Parcel("Notification", headers, subject, publication.message_id)
         return Draft(subscription.queue, body, msgspec.msgpack.encode(parcel))
 
     def _confirmation(self, subscription: Subscription) -> Draft:
