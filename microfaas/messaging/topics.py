@@ -268,7 +268,7 @@ class Topics:
     ) -> None:
         """What cannot be put where it belongs is kept elsewhere: nobody else's copy is to suffer
         from it, nor the publisher."""
-        copy = None
+        copy: Draft | None = None
         try:
             copy = self._copy(subscription, publication, topic)
             # Asked here, for otherwise one who is full would stop all.
