@@ -281,8 +281,8 @@ class Topics:
             letter = _undeliverable(subscription, publication, copy, error)
         try:
             if subscription.dead_letter:
-                dead = (subscription.dead_letter, letter.event, {}, "", publication.trace_id)
-                batch.put(self._queue_draft(*dead))
+                dead, trace_id = subscription.dead_letter, publication.trace_id
+                batch.put(self._queue_draft(dead, letter.event, {}, trace_id=trace_id))
                 return
         except MicrofaasError as error:
             _log.error("topic %s: %s", topic.name, error)
