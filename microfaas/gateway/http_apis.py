@@ -18,7 +18,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from microfaas.control.http_routes import HttpRoutes, Match, Served
-from microfaas.errors import FunctionNotFound
+from microfaas.errors import FunctionFailed, FunctionNotFound, MicrofaasError
 from microfaas.gateway import faults, inbound
 from microfaas.gateway.answers import Answers
 from microfaas.gateway.authorizers import Authorizers
@@ -68,7 +68,7 @@ class HttpApis:
         self._entrance = entrance
         self._answers = answers
         self._address = address
-        # What routes call and is not there; it is told once.
+        # What routes call and cannot be served; it is told once.
         self._missing: set[str] = set()
 
     async def serve(self, request: web.Request, name: str = "") -> web.StreamResponse:
@@ -92,16 +92,16 @@ class HttpApis:
             response = await self._call(request, match, (name, behind), occasion, outbound)
             self._missing.discard(match.served.called)
             return response
-        except FunctionNotFound as error:
+        except (FunctionNotFound, FunctionFailed) as error:
             self._tell_missing(match, error)
-            return outbound.refuse(_NOT_FOUND)
+            return outbound.say(_FAILED)
         except ConnectionError:
             raise  # nobody is there any more
         except Exception as error:
             self._entrance.refused(error, request)
             return outbound.refuse(faults.fault(error, occasion.request_id, self._address))
 
-    def _tell_missing(self, match: Match, error: FunctionNotFound) -> None:
+    def _tell_missing(self, match: Match, error: MicrofaasError) -> None:
         served = match.served
         if served.called not in self._missing:
             self._missing.add(served.called)

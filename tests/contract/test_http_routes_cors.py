@@ -10,7 +10,7 @@ import pytest
 from test_http_routes import ask, serve
 from url_world import Response, World, listening, returns
 
-from microfaas.errors import FunctionNotFound, MachineError
+from microfaas.errors import FunctionFailed, FunctionNotFound, MachineError, TooManyRequests
 from microfaas.model import Invocation, Outcome
 from microfaas.payloads.http_answer import Answer
 from microfaas.testing import echo
@@ -108,7 +108,13 @@ async def test_responses_have_the_gateways_headers_instead_of_the_functions(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(MachineError("broken"), 500), (FunctionNotFound("f", ""), 404)]
+    ("error", "status"),
+    [
+        (MachineError("broken"), 500),
+        (FunctionNotFound("f", ""), 500),
+        (FunctionFailed("f", "", "gone"), 500),
+        (TooManyRequests("f"), 429),
+    ],
 )
 async def test_what_goes_wrong_can_be_read_by_pages_too(
     world: World, error: Exception, status: int

@@ -127,7 +127,7 @@ def test_an_alias_that_is_not_there_yet_is_waited_for(gateway: Project) -> None:
     fire(gateway)
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(gateway, "/items")
-    assert caught.value.code == 404
+    assert caught.value.code == 500
     said = "cannot find function late:soon"
     for line in (
         f"late: cannot take messages of the queue jobs: {said}",
