@@ -77,7 +77,7 @@ def test_who_is_limited_cannot_lift_it() -> None:
 @as_root
 def test_processes_of_one_user_are_counted_together() -> None:
     def act() -> int:
-        limits.apply(64, 3)
+        limits.apply(1024, 3)
         users.become(UID + 1)
         # The one that starts the others is the first.
         return 1 + sum(_started() for _ in range(10))
