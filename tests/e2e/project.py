@@ -143,7 +143,7 @@ class Project:
         return found
 
 
-def until(condition: Any, what: str, timeout_s: float = 30.0) -> Any:
+def until(condition: Any, what: str, timeout_s: float = 60.0) -> Any:
     """Wait for something to become true; its value."""
     deadline = time.monotonic() + timeout_s
     while True:
