@@ -71,7 +71,9 @@ class History:
         if status not in (WAITING, RUNNING):
             results = self._results.recent(function, limit, status)
             found += [_ended(result, whole=False) for result in results]
-        chosen = [one for one in found if function is None or one.function == function]
+        # What ended meanwhile was found twice: its result is what holds.
+        once = {one.id: one for one in found}.values()
+        chosen = [one for one in once if function is None or one.function == function]
         return sorted(chosen, key=lambda one: -one.id)[:limit]
 
     def find(self, request_id: str) -> Record:
@@ -88,8 +90,9 @@ class History:
 
     async def wait(self, request_id: str, wait_s: float) -> Record:
         """The same, but not before it has ended or that time is over."""
-        record = self.find(request_id)
         message = self._store.find(request_id)
+        # Asked later: what is committed meanwhile, in another thread, has a result then.
+        record = self.find(request_id)
         if record.ended or message is None or self._closed:
             return record
         try:

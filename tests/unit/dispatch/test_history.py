@@ -133,6 +133,25 @@ async def test_who_waits_too_long_learns_how_far_it_is(world: World) -> None:
         assert not (await world.history.wait(request_id, 60.0)).ended
 
 
+async def test_what_ends_while_it_is_looked_up_is_told_of_as_ended_and_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.running():
+        request_id = await world.accept()
+        before = world.store.find(request_id)
+        newest = world.store.newest("function:f", 9)
+        depths = world.store.depths()
+        world.gate.set()
+        assert (await world.history.wait(request_id, 60.0)).ended
+        # As if the commit came after the first look.
+        find, looks = world.store.find, [before]
+        monkeypatch.setattr(world.store, "find", lambda uuid: looks.pop() if looks else find(uuid))
+        assert (await world.history.wait(request_id, 60.0)).ended
+        monkeypatch.setattr(world.store, "depths", lambda: depths)
+        monkeypatch.setattr(world.store, "newest", lambda *_: newest)
+        assert [one.status for one in world.history.recent("f", None, 9)] == ["ok"]
+
+
 async def test_what_is_not_known_is_told(world: World) -> None:
     queued = await world.store.put(events.draft("f", b"1")._replace(queue="queue:q"))
     async with world.running():
