@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The tests of one file share servers, so they stay together; what they start takes the CPUs too.
-PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n auto --maxprocesses 4 --dist loadfile
+# What takes long comes first, which is not where many tests are.
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder
 EXAMPLES := examples/thumbnails examples/food-delivery examples/log-analytics
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
@@ -18,8 +20,8 @@ run: $(VENV)/.ready examples/thumbnails/.venv/.ready
 	$(BIN)/microfaas run examples/thumbnails
 
 test: check $(SETUP)
-	$(PYTEST) tests/attacks tests/custom runtimes/conformance tests/contract tests/e2e \
-		tests/frameworks tests/faults
+	$(PYTEST) tests/faults tests/attacks tests/contract runtimes/conformance tests/e2e \
+		tests/frameworks tests/custom
 
 check: packages $(VENV)/.ready $(LANGUAGES)
 	$(BIN)/ruff check .
