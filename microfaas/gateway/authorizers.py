@@ -22,7 +22,13 @@ import msgspec
 from microfaas.control import verdicts
 from microfaas.control.kept_verdicts import KeptVerdicts, Subject, subject
 from microfaas.control.verdicts import Malformed, Verdict
-from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
+from microfaas.errors import (
+    FunctionFailed,
+    FunctionNotFound,
+    MachineError,
+    RecursiveInvocation,
+    TooManyRequests,
+)
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import new_request_id
@@ -36,6 +42,7 @@ _UNAUTHORIZED = Reply(401, JSON, b'{"message":"Unauthorized"}')
 _FORBIDDEN = Reply(403, JSON, b'{"message":"Forbidden"}')
 _FAILED = Reply(500, JSON, b'{"message":"Internal Server Error"}')
 _REFUSAL = "User is not authorized to access this resource"
+_NOT_RUN = (FunctionNotFound, FunctionFailed, RecursiveInvocation, TooManyRequests)
 
 _log = logging.getLogger("microfaas.gateway")
 
@@ -136,7 +143,7 @@ class Authorizers:
         """Faults are values, since all who wait for the answer get them."""
         try:
             outcome = await self._api.run(invocation, _pass_over)
-        except (FunctionNotFound, TooManyRequests) as error:
+        except _NOT_RUN as error:
             return _Failed(str(error))
         except MachineError as error:
             return error

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from microfaas.errors import FunctionNotFound, MachineError, TooManyRequests
+from microfaas.errors import (
+    FunctionFailed,
+    FunctionNotFound,
+    MachineError,
+    RecursiveInvocation,
+    TooManyRequests,
+)
 from microfaas.gateway.authorizers import Authorizers
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import Reply
@@ -127,6 +133,8 @@ async def test_a_crowd_with_one_token_waits_for_one_answer() -> None:
         Outcome(status=Status.ERROR, payload=b'{"errorMessage": "secret"}'),
         TooManyRequests("too many", 1),
         FunctionNotFound("guard", ""),
+        FunctionFailed("guard", "", "its package is gone"),
+        RecursiveInvocation("guard", 16),
         b"null",
     ],
 )
