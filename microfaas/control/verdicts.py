@@ -66,7 +66,7 @@ def verdict(authorizer: Authorizer, payload: bytes, arn: str) -> Verdict:
             simple = msgspec.json.decode(payload, type=_Simple)
             return Verdict(simple.isAuthorized, not simple.isAuthorized, "", simple.context)
         result = msgspec.json.decode(payload, type=_Result)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
     if authorizer.form != "2.0" and not result.principalId:
         raise Malformed("it has no principalId")

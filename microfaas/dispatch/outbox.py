@@ -125,7 +125,7 @@ def key_of(message: Message) -> str:
     """`aws/lambda/async/FUNCTION/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-UUID`."""
     try:
         record = msgspec.json.decode(message.body, type=_Record)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         record = _Record()
     parts = record.requestContext.functionArn.split(":")
     function = parts[6] if len(parts) > 6 else "unknown"

@@ -168,7 +168,7 @@ def _understood(authorizer: Authorizer, answer: _Answer, arn: str) -> Verdict:
 def _says_unauthorized(outcome: Outcome) -> bool:
     try:
         told = msgspec.json.decode(outcome.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return False
     return isinstance(told, dict) and told.get("errorMessage") == "Unauthorized"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -206,7 +205,9 @@ class LambdaApi:
         try:
             if body:
                 self._check_json(body)
-        except msgspec.DecodeError as error:
+            if not body.isascii():
+                body.decode()  # what is skipped over is not looked at as text
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest(
                 "Could not parse request body into json: "
                 f"Could not parse payload into json: {error}",
@@ -256,7 +257,7 @@ def _client_context(text: str) -> bytes:
         decoded = base64.b64decode(text, validate=True)
         if not isinstance(msgspec.json.decode(decoded), dict):
             raise ValueError("it is not an object")
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(
             f"Could not parse client context as base64 of a JSON object: {error}",
             kind="InvalidRequestContentException",

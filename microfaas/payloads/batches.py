@@ -133,7 +133,7 @@ def first_failed(payload: bytes, sent: Sequence[str]) -> int | None:
     """
     try:
         answer = msgspec.json.decode(payload or b"null")
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return 0
     if not answer:
         return None
@@ -153,7 +153,7 @@ def state_in(payload: bytes) -> bytes:
     """The state that a function passes on to the next batch of the window."""
     try:
         answer = msgspec.json.decode(payload or b"null", type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return b"{}"
     state = bytes(answer.get("state", b"{}"))
     return state if state.lstrip()[:1] == b"{" else b"{}"

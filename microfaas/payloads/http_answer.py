@@ -61,7 +61,7 @@ def of_result(payload: bytes) -> Answer:
     try:
         payload.decode()
         msgspec.json.decode(payload, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         # A custom runtime's, or with Python's NaN in it: it is what it is.
         return Answer(200, (_JSON,), payload)
     first = payload.lstrip()[:1]
@@ -131,7 +131,7 @@ class Opening:
 def _decode(data: bytes) -> _Response:
     try:
         return msgspec.json.decode(data, type=_Response)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(str(error)) from None
 
 

@@ -48,7 +48,7 @@ def _as_json(payload: bytes) -> msgspec.Raw:
     try:
         payload.decode()
         return _decode_raw(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return msgspec.Raw(msgspec.json.encode(payload.decode(errors="replace")))
 
 
@@ -77,6 +77,6 @@ def error_of(payload: bytes) -> tuple[str, str]:
     """The type and the message in a function's error."""
     try:
         error = _decode_error(payload)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return "", payload[:ERROR_CHARS_MAX].decode(errors="replace")
     return error.errorType, error.errorMessage

@@ -110,7 +110,7 @@ def failed_ids(payload: bytes, sent: Sequence[str]) -> set[str]:
     cannot be understood, as Lambda has it."""
     try:
         answer = msgspec.json.decode(payload or b"null")
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return set(sent)
     if not answer:
         return set()

@@ -95,7 +95,10 @@ def test_no_body_is_changed(body: bytes, content_type: str) -> None:
     assert (base64.b64decode(given) if made["isBase64Encoded"] else given.encode()) == body
 
 
-@pytest.mark.parametrize("payload", [b'{"a": NaN}', b"\xff\x00", b"", b"not json"])
+DEEP = b"[" * 10_000 + b"]" * 10_000
+
+
+@pytest.mark.parametrize("payload", [b'{"a": NaN}', b"\xff\x00", b"", b"not json", DEEP])
 def test_what_is_no_json_is_passed_on_as_it_is(payload: bytes) -> None:
     assert http_answer.of_result(payload) == Answer(
         200, (("Content-Type", "application/json"),), payload

@@ -12,6 +12,8 @@ from microfaas.payloads import results
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f:$LATEST"
 ERROR = b'{"errorMessage": "no", "errorType": "ValueError", "stackTrace": []}'
+# JSON, but deeper than anything here follows it.
+DEEP = b"[" * 10_000 + b"]" * 10_000
 
 
 def record(outcome: Outcome | None, condition: str = "Success", event: bytes = b'{"a": 1}') -> Any:
@@ -62,7 +64,10 @@ def test_of_what_never_ran() -> None:
 
 @pytest.mark.parametrize(
     ("payload", "told"),
-    [(b"", None), (b"<p>", "<p>"), (b"\xff", "\ufffd"), (b'"\xff"', '"\ufffd"'), (b"1 2", "1 2")],
+    [
+        *((b"", None), (b"<p>", "<p>"), (b"\xff", "\ufffd"), (b'"\xff"', '"\ufffd"')),
+        *((b"1 2", "1 2"), (DEEP, DEEP.decode())),
+    ],
 )
 def test_it_is_json_whatever_a_runtime_answered(payload: bytes, told: object) -> None:
     assert record(Outcome(status=Status.OK, payload=payload))["responsePayload"] == told
@@ -87,6 +92,8 @@ def test_a_dead_letters_attributes() -> None:
         (json.dumps({"errorMessage": "x" * 2000}).encode(), "x" * 1024),
         (b"{}", "unknown"),
         (b"no JSON", "no JSON"),
+        (b'{"errorMessage": "\xff"}', '{"errorMessage": "\ufffd"}'),
+        (b'{"cause": ' + DEEP + b"}", '{"cause": ' + "[" * 1014),
     ],
 )
 def test_their_error_is_bounded_and_never_empty(payload: bytes, told: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -321,6 +320,6 @@ def _page(
 def _key(token: str) -> list[Any]:
     try:
         found: list[Any] = msgspec.json.decode(base64.b64decode(token, validate=True), type=list)
-    except (binascii.Error, ValueError):
+    except (ValueError, RecursionError):
         refuse(_BAD_TOKEN)
     return found

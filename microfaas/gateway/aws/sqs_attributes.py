@@ -147,7 +147,7 @@ def _redriven(settings: QueueTable, value: str) -> QueueTable:
     try:
         policy = msgspec.json.decode(value, type=Redrive)
         count = int(policy.maxReceiveCount)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         text += "it needs deadLetterTargetArn and maxReceiveCount."
         raise ServiceError("InvalidParameterValue", text) from None
     if not 1 <= count <= 1000:

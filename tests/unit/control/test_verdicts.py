@@ -85,6 +85,10 @@ def test_a_simple_answer() -> None:
         (NEW, b'{"principalId": "p", "policyDocument": {}}'),
         (NEW, b"\xff"),
         (NEW, b"[" * 5000),
+        (
+            NEW,
+            policy(statement())[:-1] + b', "context": {"a": ' + b"[" * 3000 + b"]" * 3000 + b"}}",
+        ),
         (NEW, policy(statement("Maybe"))),
         (NEW, policy(statement(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))),
         (NEW, policy(statement("Deny", Condition={"Bool": {"a": "true"}}), statement())),

@@ -59,7 +59,13 @@ def test_a_records_name_is_that_of_s3() -> None:
     assert key_of(MESSAGE) == KEY
 
 
-@pytest.mark.parametrize("body", [b"no JSON", b"{}", b'{"requestContext": {"functionArn": "x"}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"no JSON", b"{}", b'{"requestContext": {"functionArn": "x"}}'),
+        b'{"requestPayload": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    ],
+)
 def test_whatever_a_record_is_it_gets_a_name(body: bytes) -> None:
     key = key_of(MESSAGE._replace(body=body))
     assert key.startswith("aws/lambda/async/unknown/")

@@ -141,7 +141,14 @@ async def test_the_qualifier_goes_along(world: World, qualifier: str) -> None:
     assert world.seen.qualifier == qualifier
 
 
-@pytest.mark.parametrize("body", [b"{", b"nope", b"{} {}", b"'a'", b"\xef\xbb\xbf{"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"nope", b"{} {}", b"'a'", b"\xef\xbb\xbf{", b'{"a": "\xff"}'),
+        # Deeper than anything here follows it.
+        b"[" * 10_000 + b"]" * 10_000,
+    ],
+)
 async def test_a_body_that_is_not_json_is_refused(world: World, body: bytes) -> None:
     reply = await world.call(body)
     assert reply.status == 400
@@ -252,12 +259,18 @@ async def test_the_tail_of_the_log_does_not_come_unasked(world: World, log_type:
     assert "X-Amz-Log-Result" not in fields(reply)
 
 
+# Within the bytes that it may have.
+DEEP = base64.b64encode(b"[" * 1300 + b"]" * 1300).decode()
+
+
 async def test_a_client_context_arrives_as_the_json_inside(world: World) -> None:
     await world.call(client_context=encoded({"custom": {"a": "é"}}))
     assert json.loads(world.seen.client_context) == {"custom": {"a": "é"}}
 
 
-@pytest.mark.parametrize("text", ["%%%", "e30", encoded([1]), encoded(1), "e30=\u00e9", "/w=="])
+@pytest.mark.parametrize(
+    "text", ["%%%", "e30", encoded([1]), encoded(1), "e30=\u00e9", "/w==", DEEP]
+)
 async def test_a_malformed_client_context_is_refused(world: World, text: str) -> None:
     reply = await world.call(client_context=text)
     assert reply.status == 400

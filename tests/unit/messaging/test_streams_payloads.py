@@ -11,6 +11,7 @@ from microfaas.payloads import batches, kinesis
 from microfaas.payloads.batches import Given, Lost, Source
 
 SENT = ["11", "12", "13"]
+DEEP = b"[" * 10_000 + b"]" * 10_000
 SOURCE = Source(
     Address(), kinesis.arn("us-east-1", "123456789012", "simple-stream"), "shardId-000000000000"
 )
@@ -42,6 +43,8 @@ def named(*numbers: object) -> bytes:
         (b'{"failures": []}', 0),
         (b'"all well"', 0),
         (b"not JSON", 0),
+        (b'{"batchItemFailures": [{"itemIdentifier": "\xff"}]}', 0),
+        (DEEP, 0),
     ],
 )
 def test_the_lowest_failure(payload: bytes, place: int | None) -> None:
@@ -58,6 +61,8 @@ def test_the_lowest_failure(payload: bytes, place: int | None) -> None:
         (b'{"state": null}', b"{}"),
         (b'{"state": [1]}', b"{}"),
         (b"no", b"{}"),
+        (b'{"\xff": 1}', b"{}"),
+        (b'{"state": ' + DEEP + b"}", b"{}"),
     ],
 )
 def test_the_state_that_is_passed_on(payload: bytes, state: bytes) -> None:
