@@ -69,9 +69,10 @@ class FunctionUrls:
         self, request: web.Request, url_id: str, *, prefix: int = 0
     ) -> web.StreamResponse:
         """Answer a request to a URL; `prefix` segments of its path are not the function's."""
-        occasion = inbound.occasion(request)
-        request_id = occasion.request_id
         found = self._urls.by_id(url_id)
+        stranger = found is None or found.url.auth == "NONE"
+        occasion = inbound.occasion(request, stranger=stranger)
+        request_id = occasion.request_id
         if found is None:
             return self._answers.whole(_denied("null", request_id))
         cors = None if found.url.cors is None else Cors(found.url.cors)

@@ -81,7 +81,9 @@ class HttpApis:
         if match is None:
             await self._entrance.identify(request)
             return self._answers.whole(_NOT_FOUND)
-        served, occasion = match.served, inbound.occasion(request)
+        served = match.served
+        stranger = served.public or served.authorizer is not None
+        occasion = inbound.occasion(request, stranger=stranger)
         outbound = Outbound(
             *(request, self._answers, occasion, served.function),
             cors=None if served.cors is None else Cors(served.cors),

@@ -40,10 +40,16 @@ def path(request: web.Request, prefix: int = 0) -> str:
     return "/" + "/".join(whole.split("/")[prefix + 1 :])
 
 
-def occasion(request: web.Request) -> Occasion:
-    """A request that came just now."""
+def occasion(request: web.Request, *, stranger: bool) -> Occasion:
+    """A request that came just now.
+
+    A stranger's begins a new chain of events: one that he made up could have functions stopped
+    which are called for others too.
+    """
     request_id = new_request_id()
     trace_id = lineage.plain(request.headers.get("X-Amzn-Trace-Id", ""))
+    if stranger and lineage.MARK in trace_id:
+        trace_id = lineage.begun_anew(trace_id)
     trace_id = trace_id or lineage.new_trace_id(request_id)
     return Occasion(request_id, trace_id, int(time.time() * 1000))
 

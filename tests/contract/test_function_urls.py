@@ -43,6 +43,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 # What a function is given
 
 
+async def test_what_strangers_make_up_is_no_chain_of_events(world: World) -> None:
+    await world.open("f", echo)
+    await world.ask("f", "/", X_Amzn_Trace_Id="Root=1;Lineage=1:aaaaaaaa:15")
+    assert world.invoker.invocations[0].trace_id == "Root=1"
+    assert world.event()["headers"]["x-amzn-trace-id"] == "Root=1"
+
+
 async def test_the_event_is_what_lambda_sends(world: World) -> None:
     await world.open("f", echo)
     await world.ask(

@@ -55,6 +55,14 @@ async def test_the_event_of_an_http_api(world: World) -> None:
     assert context["stage"] == "$default"
 
 
+@pytest.mark.parametrize("public", [True, False])
+async def test_what_strangers_make_up_is_no_chain_of_events(world: World, public: bool) -> None:
+    serve(world, "GET /", public=public)
+    chain = "Root=1;Lineage=1:aaaaaaaa:15"
+    await ask(world, "/", X_Amzn_Trace_Id=chain)
+    assert world.invoker.invocations[0].trace_id == ("Root=1" if public else chain)
+
+
 async def test_the_event_of_a_rest_api(world: World) -> None:
     serve(world, "POST /items/{id}", payload="1.0")
     await ask(
