@@ -39,7 +39,7 @@ def opened(
         version = served.latest(name)
         return version.function.log_group if version is not None else usual_log_group(name)
 
-    functions = FunctionLogs(config.data, group_of)
+    functions = FunctionLogs(config.data, group_of, served.knows)
     groups = LogGroups(resources, LogEvents(database), functions)
     tails = LiveTails(groups, functions)
     groups.open()

@@ -13,6 +13,7 @@ from microfaas.config import Config
 from microfaas.control.registry import Registry
 from microfaas.deploy import Deployer
 from microfaas.invoke import Invoker
+from microfaas.linux import process
 from microfaas.linux.ground import Ground
 from microfaas.linux.launcher import Launcher
 from microfaas.log import FunctionLog
@@ -85,7 +86,7 @@ async def built(
     )
     for function in config.functions:
         site.check(function)  # what cannot be is told before anything starts
-    supervisor = Supervisor(site, budget_mb, tasks)
+    supervisor = Supervisor(site, budget_mb, process.raise_open_files(), tasks)
     stack.push_async_callback(supervisor.close)
     functions = Functions()
     builder = Builder(runtimes, code, os.path.join(config.data, "builds"))

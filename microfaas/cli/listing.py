@@ -11,6 +11,7 @@ from microfaas.cli import output, project
 _COLUMNS = (
     "FUNCTION",
     "FROM",
+    "STATE",
     "RUNTIME",
     "HANDLER",
     "MEMORY",
@@ -33,13 +34,15 @@ Examples:
 def command(
     endpoint_url: str | None, key_file: str | None, ca_file: str | None, as_json: bool
 ) -> None:
-    """List the functions that are served, with their limits and instances."""
+    """List the functions, with their limits and instances, and why some cannot be served."""
     answer = project.reach(endpoint_url, key_file, ca_file).functions()
     if as_json:
         output.show_json(answer)
         return
     rows = [_row(function) for function in answer["functions"]]
-    output.show_table(_COLUMNS, rows, right=_COLUMNS[4:])
+    output.show_table(_COLUMNS, rows, right=_COLUMNS[5:])
+    for function in answer["functions"]:
+        _show_faults(function)
 
 
 def _row(function: dict[str, Any]) -> list[str]:
@@ -47,6 +50,7 @@ def _row(function: dict[str, Any]) -> list[str]:
     return [
         function["name"],
         function["origin"],
+        function["state"],
         function["runtime"],
         function["handler"],
         f"{function['memory_mb']} MB",
@@ -55,3 +59,10 @@ def _row(function: dict[str, Any]) -> list[str]:
         str(states.count("busy")),
         str(states.count("idle")),
     ]
+
+
+def _show_faults(function: dict[str, Any]) -> None:
+    if function["reason"]:
+        click.echo(f"{function['name']} cannot be served: {function['reason']}", err=True)
+    for number, why in function["failed_versions"].items():
+        click.echo(f"{function['name']}:{number} cannot be served: {why}", err=True)

@@ -13,7 +13,7 @@ from microfaas.log import LogIndex, path_of
 from microfaas.log.growing import LogTail
 from microfaas.log.index import Line, Span, Wanted, first_ms
 from microfaas.log.reading import places
-from microfaas.log.streams import StreamNames, nameless
+from microfaas.log.streams import StreamNames, nameless, names_path
 
 # Of so many logs it is remembered what is where in them.
 INDEXED_MAX = 16
@@ -38,13 +38,20 @@ class _Log:
 
 class FunctionLogs:
     """`group_of` says for the name of a function which group its log is of; several may share one.
+    `is_there` says whether there is such a function still.
 
     What blocks may be called in any thread.
     """
 
-    def __init__(self, data_dir: str, group_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        data_dir: str,
+        group_of: Callable[[str], str],
+        is_there: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._data_dir = data_dir
         self._group_of = group_of
+        self._is_there = is_there
         self._logs: OrderedDict[str, _Log] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -109,7 +116,12 @@ class FunctionLogs:
 
     def empty(self, functions: Iterable[str]) -> None:
         """Remove what they have printed. For the thread that writes logs, as files turn over."""
-        for path in self._files(functions):
+        functions = list(functions)
+        found = list(self._files(functions))
+        # Those that are there may run, and have told their streams' names once.
+        gone = [path_of(self._data_dir, each) for each in functions if not self._is_there(each)]
+        found += [path for each in gone for _, path in places(names_path(each))]
+        for path in found:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 

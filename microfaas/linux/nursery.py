@@ -176,6 +176,8 @@ def _become(
     launch: Launch, given: list[int], joins: list[int], fault_write: int, owner: tuple[int, int]
 ) -> None:
     """In the child: build the fence from the inside and execute. Never returns."""
+    # The nursery's own are as many as there are processes: more than a function may have.
+    _keep_only([0, 1, 2, fault_write, *given, *joins])
     # Parked: a source, or this, may have a number that another one is to get.
     above = max(launch.targets, default=2) + 1
     fault_write = fcntl.fcntl(fault_write, fcntl.F_DUPFD_CLOEXEC, above)
@@ -219,7 +221,8 @@ def _keep_only(fds: list[int]) -> None:
     """Close all other descriptors: what this process holds open, others cannot see closed."""
     last = -1
     for fd in sorted(fds):
-        os.closerange(last + 1, fd)
+        if last + 1 < fd:  # from 0 to 0 would be all there are
+            os.closerange(last + 1, fd)
         last = fd
     os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
 

@@ -19,6 +19,9 @@ import time
 BUFFER_BYTES_MAX = 256 * 1024
 # The platform's own lines in a function's log stand under this instance id.
 PLATFORM_ID = "00000000"
+# After so many flushes that had nothing to write, the file is let go of: of functions that print
+# nothing there may be a thousand.
+IDLE_FLUSHES_MAX = 50
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -53,6 +56,7 @@ class LogFile:
         self._lines: list[bytes] = []
         self._bytes = 0
         self._fd = -1
+        self._idle_flushes = 0
         self._torn = False
         self._why = ""
 
@@ -66,7 +70,11 @@ class LogFile:
     def flush(self) -> None:
         """Bring what was written to the file. Never raises: what cannot be written is counted."""
         if not self._lines and not self.dropped_bytes:
+            self._idle_flushes += 1
+            if self._idle_flushes >= IDLE_FLUSHES_MAX:
+                self._close()
             return
+        self._idle_flushes = 0
         data = b"".join(self._lines)
         self._lines.clear()
         self._bytes = 0

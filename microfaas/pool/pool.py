@@ -85,6 +85,11 @@ class Pool:
         return bool(self.busy or self._waiting) or self._last_called > lately
 
     @property
+    def was_called(self) -> bool:
+        """Whether anybody ever has called it."""
+        return bool(self.busy or self._waiting) or self._last_called > float("-inf")
+
+    @property
     def _kept(self) -> int:
         """How many instances are there for good."""
         return 0 if self.draining else self.provisioned
@@ -334,6 +339,7 @@ class Pool:
             if self.source is not None and not self.source.alive:
                 self._end_source()
             if self.source is None:
+                self._affordable(self)  # it makes room, if there is any to make
                 self._mounted = self._site.mounted(self.version)
                 self.source = await start_source(
                     self._site, self.version, self._reaper, self._shelf, self._tasks

@@ -11,6 +11,7 @@ from microfaas.pool.instance import Instance
 from microfaas.pool.pool import Pool
 from microfaas.pool.quota import Quota
 from microfaas.pool.reaper import Reaper
+from microfaas.pool.room import Room
 from microfaas.pool.shelf import Shelf
 from microfaas.pool.site import Site
 
@@ -27,9 +28,10 @@ SAMPLE_S = 0.1
 class Supervisor:
     """Opens and retires pools, leases their instances, keeps all of them within the budget."""
 
-    def __init__(self, site: Site, memory_budget_mb: int, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, site: Site, memory_budget_mb: int, open_files_max: int, tasks: asyncio.TaskGroup
+    ) -> None:
         self._site = site
-        self._budget_mb = memory_budget_mb
         self._tasks = tasks
         self._reaper = Reaper()
         self._current: dict[VersionKey, Pool] = {}
@@ -37,7 +39,8 @@ class Supervisor:
         self._retired: list[Pool] = []
         self._leased: dict[Instance, Pool] = {}
         self._starved: set[Pool] = set()
-        self._shelf = Shelf(site, tasks, self._reaper, self._free_mb)
+        self._room = Room(memory_budget_mb, open_files_max, lambda: self.pools, self._reaper)
+        self._shelf = self._room.shelf = Shelf(site, tasks, self._reaper, self._room.free_mb)
 
     @property
     def pools(self) -> list[Pool]:
@@ -139,16 +142,11 @@ class Supervisor:
             self._retired.remove(pool)
 
     def _affordable(self, pool: Pool) -> int:
-        """How many more instances of this pool fit; makes room at the expense of idle ones."""
-        wanted_mb = pool.limit_mb
-        free_mb = self._free_mb()
-        if free_mb < wanted_mb:
-            free_mb += self._shelf.give_up(wanted_mb - free_mb)
-        if free_mb < wanted_mb:
-            free_mb += self._reclaim(wanted_mb - free_mb, pool)
-        if free_mb < wanted_mb and pool.waiting:
+        """How many more instances of this pool fit; one that lacks room is told of more."""
+        affordable = self._room.affordable(pool)
+        if not affordable and pool.waiting:
             self._starved.add(pool)
-        return max(0, free_mb // wanted_mb)
+        return affordable
 
     def _quota(self, version: Version) -> Quota:
         function = version.function
@@ -156,25 +154,3 @@ class Supervisor:
             limits = function.limits
             self._quotas[function.name] = Quota(limits.concurrency_max, limits.waiting_max)
         return self._quotas[function.name]
-
-    def _free_mb(self) -> int:
-        taken_mb = sum(pool.memory_mb() for pool in self.pools)
-        return self._budget_mb - taken_mb - self._shelf.memory_mb()
-
-    def _reclaim(self, wanted_mb: int, wanting: Pool) -> int:
-        """End the longest idle instances of other pools; gives what that frees."""
-        idle = [
-            (instance.idle_since, pool, instance)
-            for pool in self.pools
-            if pool is not wanting
-            for instance in pool.idle
-            if not instance.provisioned
-        ]
-        freed = 0
-        for _, pool, instance in sorted(idle, key=lambda row: row[0]):
-            if freed >= wanted_mb:
-                break
-            freed += instance.sandbox.own_peak_mb()
-            pool.idle.remove(instance)
-            self._reaper.end(instance)
-        return freed

@@ -56,6 +56,11 @@ class Functions:
         served = self._served.get(name)
         return served.faults.get(number, "") if served else ""
 
+    def faults(self, name: str) -> Mapping[str, str]:
+        """Why versions of a function cannot be served, by their numbers."""
+        served = self._served.get(name)
+        return served.faults if served else {}
+
     def drop(self, name: str, number: str) -> Version | None:
         """Serve a numbered version no more; gives it, if it was served."""
         served = self._served[name]

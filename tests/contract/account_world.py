@@ -122,7 +122,11 @@ async def listening(directory: Path) -> AsyncIterator[World]:
     function = Function(name="f", runtime="python", handler="", code="", limits=Limits())
     served.put(Version(function=function, code_dir="/", code_sha256="0" * 64))
     group_of: dict[str, str] = {}
-    printed = FunctionLogs(str(directory), lambda name: group_of.get(name, f"/aws/lambda/{name}"))
+    printed = FunctionLogs(
+        str(directory),
+        lambda name: group_of.get(name, f"/aws/lambda/{name}"),
+        lambda name: name != "gone",
+    )
     groups = LogGroups(resources, LogEvents(db, bytes_max=100_000), printed)
     groups.open()
     tails = LiveTails(groups, printed, update_s=0.05)

@@ -240,6 +240,16 @@ async def test_a_group_that_is_deleted_is_made_anew_by_its_function(
     assert found["events"][0]["logStreamName"] == stream
 
 
+async def test_nothing_is_left_of_a_group_whose_function_is_gone(
+    world: World, logs: Client
+) -> None:
+    world.printed("gone", "a", *(f"old {n}" for n in range(99)), bytes_max=500)
+    folder = Path(world.logs["gone"].path).parent
+    assert list(folder.glob("gone*"))
+    await logs.delete_log_group(logGroupName="/aws/lambda/gone")
+    assert not list(folder.glob("gone*"))
+
+
 async def test_what_is_past_its_retention_is_not_told_and_removed(
     world: World, logs: Client
 ) -> None:

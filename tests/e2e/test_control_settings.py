@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.control import call, client, create, package
-from tests.e2e.project import Project, until
+from tests.e2e.project import BIN, Project, until
 
 READY_S_MAX = 30.0
 SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(event)\n"
@@ -56,6 +56,19 @@ def settled(lambdas: Any, qualifier: str) -> dict[str, Any]:
             return told
         assert time.monotonic() < deadline, told
         time.sleep(0.05)
+
+
+def test_with_few_open_files_versions_that_nobody_calls_make_room(project: Project) -> None:
+    project.write("microfaas.toml", "")
+    few = f'ulimit -n 400; exec {BIN / "microfaas"} "$@"'
+    project.start(command=["bash", "-c", few, "microfaas"])
+    lambdas = client(project)
+    create(lambdas)
+    for number in range(1, 21):
+        code = package(f"def handler(event, context):\n    return {number}\n")
+        lambdas.update_function_code(FunctionName="f", ZipFile=code, Publish=True)
+        assert call(lambdas, qualifier=str(number)) == number
+        assert call(lambdas, qualifier="1") == 1
 
 
 def test_nobody_calls_a_function_that_has_reserved_nothing(project: Project, lambdas: Any) -> None:
@@ -109,6 +122,12 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
     shown = lambdas.get_function_configuration(FunctionName="f")
     assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InternalError")
     assert ".zip" in shown["StateReason"]
+    (row,) = project.functions().values()
+    assert (row["state"], row["reason"]) == ("failed", shown["StateReason"])
+    assert row["failed_versions"].keys() == {"1"}
+    listed = project.cli("list")
+    assert " failed " in listed.stdout.decode()
+    assert f"f cannot be served: {row['reason']}" in listed.stderr.decode()
     for qualifier in ("$LATEST", "1", "live"):
         with pytest.raises(ClientError) as caught:
             call(lambdas, qualifier=qualifier)

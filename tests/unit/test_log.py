@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from microfaas import log
-from microfaas.log import LogFile
+from microfaas.log import LogFile, writing
 
 ID = "0a1b2c3d"
 MIB = 1024 * 1024
@@ -93,6 +93,24 @@ def test_goes_on_in_the_file_that_is_there(path: str) -> None:
         file.write(line(text))
         file.close()
     assert texts(list(log.read(path))) == ["one", "two"]
+
+
+def test_a_file_that_nothing_is_written_to_is_let_go_of(path: str) -> None:
+    file = LogFile(path, MIB, 3)
+
+    def is_open() -> bool:
+        links = [os.path.join("/proc/self/fd", fd) for fd in os.listdir("/proc/self/fd")]
+        return path in [os.readlink(link) for link in links if os.path.lexists(link)]
+
+    file.write(line("one"))
+    for _ in range(writing.IDLE_FLUSHES_MAX):
+        file.flush()
+        assert is_open()
+    file.flush()
+    assert not is_open()
+    file.write(line("two"))
+    file.flush()
+    assert Path(path).read_bytes() == line("one") + line("two")
 
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "directory deleted"])

@@ -85,6 +85,9 @@ class TestList:
             {
                 "name": "hello",
                 "origin": "file",
+                "state": "active",
+                "reason": "",
+                "failed_versions": {"2": "it is gone"},
                 "runtime": "python",
                 "handler": "app.handler",
                 "memory_mb": 128,
@@ -96,9 +99,10 @@ class TestList:
         served.answers["v1"] = (200, {}, json.dumps({"functions": rows}).encode())
         result = run("list")
         assert result.stdout == (
-            "FUNCTION  FROM  RUNTIME  HANDLER      MEMORY  TIMEOUT  AT ONCE  BUSY  IDLE\n"
-            "hello     file  python   app.handler  128 MB      3 s       10     1     2\n"
+            "FUNCTION  FROM  STATE   RUNTIME  HANDLER      MEMORY  TIMEOUT  AT ONCE  BUSY  IDLE\n"
+            "hello     file  active  python   app.handler  128 MB      3 s       10     1     2\n"
         )
+        assert result.stderr == "hello:2 cannot be served: it is gone\n"
         assert json.loads(run("list", "--json").stdout) == {"functions": rows}
 
     def test_needs_a_server(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
@@ -73,3 +76,17 @@ def test_a_launch_that_is_not_one_is_refused() -> None:
 
 def test_what_is_secret_is_not_shown() -> None:
     assert "swordfish" not in repr(LAUNCH)
+
+
+def test_what_is_started_gets_none_of_the_nurserys_descriptors() -> None:
+    program = """
+import os
+from microfaas.linux.nursery import _keep_only
+kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(40)][::20]
+_keep_only([0, 1, 2, *kept])
+print(*(fd for fd in range(200) if os.path.exists(f"/proc/self/fd/{fd}")))
+print(*(0, 1, 2, *kept))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    there, wanted = done.stdout.decode().splitlines()
+    assert there == wanted
