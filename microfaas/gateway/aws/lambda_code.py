@@ -18,6 +18,9 @@ async def package(code: Mapping[str, Any], known_buckets: Mapping[str, str]) -> 
         text = "microfaas runs deployment packages (ZipFile, S3Bucket and S3Key), and no images."
         raise ServiceError("InvalidParameterValueException", text)
     if "ZipFile" in code:
+        if not code.keys().isdisjoint(("S3Bucket", "S3Key", "S3ObjectVersion")):
+            text = "Please do not provide other FunctionCode parameters when providing a ZipFile."
+            raise ServiceError("InvalidParameterValueException", text)
         data: bytes = code["ZipFile"]
         if len(data) > ZIPPED_BYTES_MAX:
             text = f"Zipped size must be smaller than {ZIPPED_BYTES_MAX} bytes"

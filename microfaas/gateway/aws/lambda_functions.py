@@ -12,7 +12,7 @@ from microfaas.control.registry import Registry
 from microfaas.control.signing import SigningConfigs
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import lambda_code, lambda_settings, lambda_tags
-from microfaas.gateway.aws.lambda_names import which, whole
+from microfaas.gateway.aws.lambda_names import new, which, whole
 from microfaas.gateway.aws.lambda_shapes import Shapes
 from microfaas.gateway.aws.paging import page
 from microfaas.gateway.aws.service import Call, Caller, Params
@@ -56,7 +56,7 @@ class FunctionsApi:
         }
 
     async def _create(self, _: Caller, params: Params) -> Params:
-        name = whole(params, self._registry.address)
+        name = new(params, self._registry.address)
         lambda_tags.check(params.get("Tags", {}))
         settings = lambda_settings.created(params, self._strict)
         self._layers.check(settings.layers)

@@ -10,6 +10,8 @@ from microfaas.gateway import names
 from microfaas.gateway.aws.service import Params
 from microfaas.model import Address
 
+# Of a function; what the model allows has room for its ARN.
+NEW_CHARS_MAX = 64
 _ALIAS = re.compile(r"(?!\d+$)[\w-]+", re.ASCII)
 
 
@@ -27,6 +29,18 @@ def whole(params: Params, address: Address) -> str:
             "This operation is permitted on Lambda functions only. Aliases and versions do not "
             "support this operation. Please specify either a function name or an unqualified "
             "function ARN.",
+        )
+    return name
+
+
+def new(params: Params, address: Address) -> str:
+    """The name of a function that is to be made. Raises ServiceError."""
+    name = whole(params, address)
+    if len(name) > NEW_CHARS_MAX:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy "
+            f"constraint: Member must have length less than or equal to {NEW_CHARS_MAX}",
         )
     return name
 

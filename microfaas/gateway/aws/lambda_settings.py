@@ -64,6 +64,8 @@ def changed(old: Settings, params: Params, strict: bool) -> Settings:
         _check_runtime(params["Runtime"], strict)
     if "Environment" in params:
         _check_environment(params["Environment"].get("Variables", {}))
+    if "\0" in params.get("Handler", ""):
+        refuse("The Handler must not contain a NUL character.")
     given: dict[str, Any] = {
         field: params[name]
         for name, field in (
@@ -115,6 +117,9 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             "variables you have provided contains reserved keys that are currently not supported "
             f"for modification. Reserved keys used in this request: {', '.join(reserved)}"
         )
+    if broken := [name for name, value in variables.items() if "\0" in value]:
+        # No process could be started with it.
+        refuse(f"Environment variables must not contain a NUL character: {', '.join(broken)}")
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > ENVIRONMENT_BYTES_MAX:
         refuse(

@@ -99,6 +99,13 @@ def test_variables_that_may_be_set_are_taken() -> None:
     )
 
 
+def test_what_no_process_can_be_started_with_is_refused() -> None:
+    assert "NUL" in refusal({"Handler": "app\0.handler"})
+    assert refusal({"Environment": {"Variables": {"AA": "1", "BB": "a\0b"}}}) == (
+        "Environment variables must not contain a NUL character: BB"
+    )
+
+
 @pytest.mark.parametrize(("length", "fits"), [(4096 - len('{"AA":""}'), True), (4088, False)])
 def test_the_environment_has_four_kilobytes_in_all(length: int, fits: bool) -> None:
     variables = {"AA": "x" * length}
