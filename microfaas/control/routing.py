@@ -14,13 +14,16 @@ from microfaas.deploy import Deployer
 from microfaas.pool.loading import InitFailed
 from microfaas.store.functions import Pointer
 
+_INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
+
 
 class Allocation(NamedTuple):
-    """How far provisioned instances are: started, and of those ready; why none can be started."""
+    """How far provisioned instances are: started, and of those ready; and why none can be started,
+    empty when that is only a matter of time."""
 
     started: int
     ready: int
-    fault: Exception | None
+    fault: str
 
 
 class Routing:
@@ -70,11 +73,13 @@ class Routing:
         """What there is of what is provisioned for a version or alias."""
         number = self._number(name, qualifier)
         version = self._registry.served.versions(name).get(number)
-        pool = self._deployer.pool(version) if version is not None else None
+        if version is None:
+            return Allocation(0, 0, self._registry.served.fault(name, number))
+        pool = self._deployer.pool(version)
         if pool is None:
-            return Allocation(0, 0, None)
+            return Allocation(0, 0, "")
         # Any other fault is the machine's, and passes.
-        fault = pool.fault if isinstance(pool.fault, InitFailed) else None
+        fault = _INIT_FAILURE if isinstance(pool.fault, InitFailed) else ""
         return Allocation(*pool.provided(), fault)
 
     def _number(self, name: str, qualifier: str) -> str:

@@ -108,6 +108,9 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
     lambdas.create_event_source_mapping(
         FunctionName="f", EventSourceArn="arn:aws:sqs:us-east-1:123456789012:in"
     )
+    lambdas.put_provisioned_concurrency_config(
+        FunctionName="f", Qualifier="live", ProvisionedConcurrentExecutions=1
+    )
     lambdas.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
     lambdas.update_function_code(FunctionName="f", ZipFile=package(SLOW))
     lambdas.invoke(FunctionName="f", InvocationType="Event", Payload=b"2.9")
@@ -122,6 +125,9 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
     shown = lambdas.get_function_configuration(FunctionName="f")
     assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InternalError")
     assert ".zip" in shown["StateReason"]
+    told = settled(lambdas, "live")
+    assert (told["Status"], told["AllocatedProvisionedConcurrentExecutions"]) == ("FAILED", 0)
+    assert ".zip" in told["StatusReason"]
     (row,) = project.functions().values()
     assert (row["state"], row["reason"]) == ("failed", shown["StateReason"])
     assert row["failed_versions"].keys() == {"1"}
@@ -152,6 +158,7 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
     for each in (project.data / "packages").glob("*.gone"):
         each.rename(each.with_suffix(".zip"))
     project.start()
+    assert settled(client(project), "live")["Status"] == "READY"
     assert call(client(project), qualifier="live")["version"] == "1"
 
 
@@ -171,6 +178,8 @@ def test_provisioned_instances_are_there_before_they_are_called(
         assert told["AvailableProvisionedConcurrentExecutions"] == 2
         assert call(lambdas, qualifier="live")["kind"] == "provisioned-concurrency"
         assert call(lambdas)["kind"] == "on-demand"
+        with pytest.raises(ClientError, match="Invalid alias configuration for Provisioned"):
+            lambdas.update_alias(FunctionName="f", Name="live", FunctionVersion="$LATEST")
         project.kill()
         project.start()
         lambdas = client(project)

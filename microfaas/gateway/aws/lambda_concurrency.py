@@ -203,10 +203,10 @@ class ConcurrencyApi:
             "Status": "READY" if ready >= wanted else "IN_PROGRESS",
             "LastModified": modified(record.changed_ms),
         }
-        if fault is not None and ready < wanted:
+        if fault and ready < wanted:
             told |= {
                 "Status": "FAILED",
-                "StatusReason": "FUNCTION_ERROR_INIT_FAILURE",
+                "StatusReason": fault,
                 "AllocatedProvisionedConcurrentExecutions": 0,
             }
         return told

@@ -118,6 +118,8 @@ class VersionsApi:
                 revision=str(uuid.uuid4()),
             )
             self._check(name, alias)
+            if alias.version == LATEST and key(name, called) in self._registry.provisioned:
+                refuse("Invalid alias configuration for Provisioned Concurrency")
             await self._routing.put(name, called, alias)
         return self._shapes.alias(name, called, alias)
 

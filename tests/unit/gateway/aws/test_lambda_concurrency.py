@@ -17,8 +17,7 @@ from microfaas.control.registry import Registry, key
 from microfaas.control.routing import Allocation
 from microfaas.gateway.aws.lambda_concurrency import ConcurrencyApi
 from microfaas.gateway.aws.service import Call
-from microfaas.model import Function, Limits, Status, Version
-from microfaas.pool.loading import InitFailed
+from microfaas.model import Function, Limits, Version
 
 WRONG, MISSING = ("InvalidParameterValueException", 400), ("ResourceNotFoundException", 404)
 PUT, GET = "put_provisioned_concurrency_config", "get_provisioned_concurrency_config"
@@ -31,7 +30,7 @@ class Routing:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.there = Allocation(0, 0, None)
+        self.there = Allocation(0, 0, "")
 
     async def provision(self, name: str, qualifier: str, instances: int) -> Provisioned:
         record, table = Provisioned(instances, 1000), self._registry.provisioned
@@ -137,12 +136,12 @@ async def test_provisioned_instances_become_ready(world: World, parts: Parts) ->
     made = await world.ask(PUT, **requested(3))
     assert of(made) == (3, 0, 0, "IN_PROGRESS", None)
     assert made["LastModified"] == "1970-01-01T00:00:01.000+0000"
-    fault = InitFailed(Status.INIT, b"{}")
+    fault = "FUNCTION_ERROR_INIT_FAILURE"
     for there, expected in (
-        (Allocation(2, 1, None), (3, 2, 1, "IN_PROGRESS", None)),
-        (Allocation(5, 4, None), (3, 3, 3, "READY", None)),
+        (Allocation(2, 1, ""), (3, 2, 1, "IN_PROGRESS", None)),
+        (Allocation(5, 4, ""), (3, 3, 3, "READY", None)),
         (Allocation(4, 3, fault), (3, 3, 3, "READY", None)),
-        (Allocation(1, 0, fault), (3, 0, 0, "FAILED", "FUNCTION_ERROR_INIT_FAILURE")),
+        (Allocation(1, 0, fault), (3, 0, 0, "FAILED", fault)),
     ):
         parts.routing.there = there
         assert of(await world.ask(GET, **which)) == expected
