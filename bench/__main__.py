@@ -8,7 +8,19 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TextIO
 
-from bench import burst, cold, drops, durable, fairness, fence, languages, memory, throughput, warm
+from bench import (
+    burst,
+    cold,
+    deploy,
+    drops,
+    durable,
+    fairness,
+    fence,
+    languages,
+    memory,
+    throughput,
+    warm,
+)
 from bench.client import AnswerError
 from bench.effort import FULL, QUICK, Effort
 from bench.endpoint import MissingError, StartError
@@ -29,6 +41,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "fairness": fairness.run,
     "languages": languages.run,
     "events": durable.run,
+    "deploy": deploy.run,
 }
 
 

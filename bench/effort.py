@@ -18,6 +18,7 @@ class Effort:
     drops: int  # files dropped one at a time
     burst_drops: int  # files dropped as fast as they can be written
     attack_s: float  # each turn of the victim, quiet or attacked
+    deploys: int  # of each kind in each turn
 
 
 FULL = Effort(
@@ -30,6 +31,7 @@ FULL = Effort(
     drops=200,
     burst_drops=10_000,
     attack_s=1.0,
+    deploys=10,
 )
 QUICK = Effort(
     rounds=2,
@@ -41,4 +43,5 @@ QUICK = Effort(
     drops=30,
     burst_drops=1000,
     attack_s=0.3,
+    deploys=3,
 )
