@@ -7,18 +7,15 @@ alone, in a backup say, gives nothing away. It is made when it is first needed.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from microfaas.errors import MachineError
 
 FILE_NAME = "machine.key"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+DIGEST_BYTES = 32
 
 
 class MachineKey:
@@ -47,15 +44,21 @@ class MachineKey:
     def derive(self, purpose: str, about: bytes = b"", length: int = KEY_BYTES) -> bytes:
         """A key of its own for a purpose and what it is about."""
         info = b"microfaas\0" + purpose.encode() + b"\0" + about
-        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._key)
+        return _expanded(hmac.digest(bytes(DIGEST_BYTES), self._key, "sha256"), info, length)
 
     def seal(self, plain: bytes, name: str) -> bytes:
         """Encrypt; the result can be opened only under the same name."""
+        # Megabytes, for those alone who keep secrets here; as below.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         nonce = os.urandom(NONCE_BYTES)
         return nonce + AESGCM(self.derive("seal")).encrypt(nonce, plain, name.encode())
 
     def open(self, sealed: bytes, name: str) -> bytes:
         """Decrypt what `seal` made. Raises MachineError for another key, name or content."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         nonce, box = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         try:
             return AESGCM(self.derive("seal")).decrypt(nonce, box, name.encode())
@@ -63,6 +66,15 @@ class MachineKey:
             raise MachineError(
                 f"cannot decrypt {name}: it was encrypted with another machine key, or altered"
             ) from None
+
+
+def _expanded(key: bytes, info: bytes, length: int) -> bytes:
+    """RFC 5869's second step, with SHA-256; its first one, without a salt, is one HMAC."""
+    made, block = b"", b""
+    for number in range(1, -(-length // DIGEST_BYTES) + 1):
+        block = hmac.digest(key, block + info + bytes([number]), "sha256")
+        made += block
+    return made[:length]
 
 
 def _make(path: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from microfaas.errors import MachineError
 from microfaas.store.machine_key import KEY_BYTES, MachineKey
@@ -22,6 +24,13 @@ def test_each_purpose_and_subject_has_a_key_of_its_own() -> None:
     key = MachineKey(bytes(KEY_BYTES))
     made = {key.derive("a"), key.derive("b"), key.derive("a", b"x"), key.derive("a\0x")}
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 100])
+def test_keys_are_derived_as_rfc_5869_says(length: int) -> None:
+    key = bytes(range(KEY_BYTES))
+    expected = HKDF(SHA256(), length, salt=None, info=b"microfaas\0purpose\0about").derive(key)
+    assert MachineKey(key).derive("purpose", b"about", length) == expected
 
 
 def test_what_is_sealed_opens_under_its_name_alone() -> None:
