@@ -148,10 +148,11 @@ class FunctionsApi:
         return settings
 
     def _rows(self, every_version: bool) -> Iterator[tuple[str, Params]]:
+        # A blank comes before whatever a longer name may go on with, so the keys are in order.
         for name in self._registry.names():
             latest = self._registry.latest(name)
             # AWS shows the qualified ARN only where it lists all versions.
-            shown = f"{name}:{LATEST}" if every_version else name
+            shown = f"{name} {LATEST}" if every_version else name
             made = self._shapes.configuration(name, latest, "", LATEST)
             if every_version:
                 made["FunctionArn"] = self._registry.arn(name, LATEST)
@@ -160,4 +161,4 @@ class FunctionsApi:
                 for number in self._registry.numbers(name):
                     edition, _ = self._registry.edition(name, number)
                     made = self._shapes.configuration(name, edition, number, number)
-                    yield f"{name}:{int(number):012d}", made
+                    yield f"{name} {int(number):012d}", made
