@@ -11,7 +11,7 @@ from io import BytesIO
 
 from microfaas.control.records import Package
 from microfaas.control.refusal import refuse
-from microfaas.errors import ConfigError, ServiceError
+from microfaas.errors import ConfigError, MachineError, ServiceError
 from microfaas.store import archive
 from microfaas.store.packages import Packages
 
@@ -28,12 +28,20 @@ async def keep(packages: Packages, data: bytes) -> Package:
 
 def unpacked_bytes(paths: Iterable[str]) -> int:
     """What packages take once they are unpacked. Blocking. Raises ServiceError for more than
-    Lambda's limit, ConfigError for one that cannot be taken."""
-    found = sum(map(archive.unpacked_bytes, paths))
+    Lambda's limit, ConfigError for one that cannot be taken, MachineError for one that is gone."""
+    found = sum(map(_unpacked_bytes, paths))
     if found >= archive.UNPACKED_BYTES_MAX:
         text = f"Unzipped size must be smaller than {archive.UNPACKED_BYTES_MAX} bytes"
         raise ServiceError("InvalidParameterValueException", text)
     return found
+
+
+def _unpacked_bytes(path: str) -> int:
+    try:
+        return archive.unpacked_bytes(path)
+    except OSError as error:
+        what = f"{os.path.basename(path)}: {error.strerror}"
+        raise MachineError(f"cannot read the package {what}; send the code again") from None
 
 
 def shown_sha256(package: Package) -> str:
