@@ -37,7 +37,7 @@ def complete(outcome: Outcome, log_tail: str) -> bytes:
 def _error_type(outcome: Outcome) -> str:
     try:
         return str(json.loads(outcome.payload)["errorType"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "Unhandled"
 
 

@@ -132,7 +132,7 @@ def _selection(asked: Asked) -> Selection:
     """Raises InvalidRequest."""
     try:
         return msgspec.json.decode(asked.body, type=Selection)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the body must be JSON that selects dead letters: {error}") from None
 
 

@@ -38,7 +38,7 @@ class RolloutsApi:
     async def _begin(self, asked: Asked) -> Reply:
         try:
             wanted = msgspec.json.decode(asked.body, type=_Begin)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest(f"cannot begin a rollout: {error}") from None
         try:
             rollout = await self._rollouts.begin(

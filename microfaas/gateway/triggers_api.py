@@ -40,7 +40,7 @@ class TriggersApi:
     async def _put(self, asked: Asked) -> Reply:
         try:
             tables = msgspec.json.decode(asked.body, type=list[dict[str, Any]])
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidRequest(f"the body must be a JSON list of triggers: {error}") from None
         await self._bindings.put(asked.id, tables)
         return await self._get(asked)

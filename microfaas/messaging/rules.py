@@ -177,13 +177,14 @@ class Rules:
         """A destination's way in: the record of an invocation's end. Raises MicrofaasError."""
         if not self._declared and not any(self._listening.values()):
             return
+        at_ms = int(self._clock() * 1000)
         try:
             record = msgspec.json.decode(body)
+            end = eventbridge.of_end(self._address, str(uuid.uuid4()), at_ms, record)
+            # Within an event it is nested deeper, and may be too deep only then.
+            self._add(batch, end, trace_id)
         except (msgspec.DecodeError, RecursionError) as error:
             raise MicrofaasError(f"cannot put the record on the bus: {error}") from None
-        at_ms = int(self._clock() * 1000)
-        end = eventbridge.of_end(self._address, str(uuid.uuid4()), at_ms, record)
-        self._add(batch, end, trace_id)
 
     def _add(self, batch: Batch, occurrence: Occurrence, trace_id: str) -> None:
         """Put what whoever listens is sent into a batch."""

@@ -170,7 +170,7 @@ def transformed(
     made = _filled_template(template, values)
     try:
         return encode(json.loads(made))
-    except ValueError:
+    except (ValueError, RecursionError):
         return made.encode()
 
 

@@ -235,8 +235,8 @@ class SnsApi:
 
     def _redrive(self, value: str) -> str:
         try:
-            arn = json.loads(value)["deadLetterTargetArn"] if value else ""
-        except (ValueError, TypeError, KeyError):
+            arn = str(json.loads(value)["deadLetterTargetArn"]) if value else ""
+        except (ValueError, TypeError, KeyError, RecursionError):
             _invalid("Invalid parameter: RedrivePolicy: must be JSON with deadLetterTargetArn")
         return self._local("sqs", arn) if arn else ""
 
@@ -325,7 +325,7 @@ def _texts(params: Params) -> tuple[str, Mapping[str, str]]:
         messages = json.loads(message)
         default = messages["default"]
         texts = {key: text for key, text in messages.items() if isinstance(text, str)}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ServiceError(
             "InvalidParameterException",
             "Invalid parameter: Message Structure - No default entry in JSON message body",

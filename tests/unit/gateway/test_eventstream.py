@@ -52,6 +52,6 @@ def test_the_end_of_a_failure_has_type_and_object() -> None:
     }
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b"{}", b"null"])
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b"{}", b"null", b"[" * 9999])
 def test_a_failure_without_a_type_is_unhandled(payload: bytes) -> None:
     assert complete(Status.ERROR, payload)["ErrorCode"] == "Unhandled"

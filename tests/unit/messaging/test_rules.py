@@ -159,6 +159,19 @@ async def test_a_record_that_cannot_be_read_is_refused_if_anybody_listens(bus: B
         bus.rules.sink(Batch(), "default", deep, {})
 
 
+async def test_a_record_that_only_just_can_be_read_may_be_refused_too(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", pattern='{"source": ["lambda"]}'))
+    await bus.rules.put_targets("a", [Target(id="1", arn="a")])
+    refused = 0
+    for depth in range(800, 1000):
+        deep = b', "x": ' + b"[" * depth + b"]" * depth + b"}"
+        try:
+            bus.rules.sink(Batch(), "default", record("Success")[:-1] + deep, {})
+        except MicrofaasError:
+            refused += 1
+    assert 0 < refused < 200
+
+
 async def test_rules_and_their_ticks_outlive_a_crash(bus: Bus) -> None:
     await bus.rules.put(Rule(name="a", pattern=SHOP))
     await bus.rules.put(Rule(name="tick", expression="rate(1 minute)"))

@@ -164,6 +164,7 @@ async def test_an_endpoint_may_be_wrong(ask: Asked, protocol: str, endpoint: str
     [
         *(("FilterPolicy", "{"), ("FilterPolicy", '{"a": 1}'), ("FilterPolicyScope", "Body")),
         *(("RedrivePolicy", "x"), ("RedrivePolicy", '{"deadLetterTargetArn": "x"}'), ("X", "y")),
+        *(("RedrivePolicy", "[" * 9999), ("RedrivePolicy", '{"deadLetterTargetArn": 5}')),
     ],
 )
 async def test_a_subscriptions_attribute_may_be_wrong(ask: Asked, name: str, value: str) -> None:
@@ -196,6 +197,7 @@ async def test_some_protocols_get_other_texts(ask: Asked) -> None:
         {"TopicArn": ARN, "Message": "no JSON", "MessageStructure": "json"},
         {"TopicArn": ARN, "Message": "{}", "MessageStructure": "json"},
         {"TopicArn": ARN, "Message": "[]", "MessageStructure": "json"},
+        {"TopicArn": ARN, "Message": "[" * 9999 + "]" * 9999, "MessageStructure": "json"},
         {
             "TopicArn": ARN,
             "MessageStructure": "json",
