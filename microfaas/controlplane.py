@@ -39,7 +39,7 @@ from microfaas.gateway.aws.service import Service
 from microfaas.gateway.invocations_api import Operation
 from microfaas.gateway.rollouts_api import RolloutsApi
 from microfaas.messaging.targets import Place
-from microfaas.model import Function
+from microfaas.model import MIB, Function
 from microfaas.store.machine_key import MachineKey
 from microfaas.triggers.bucket import BucketSettings
 
@@ -60,7 +60,8 @@ class ControlPlane:
         """`url` is where the gateway is for those who are not its functions."""
         self._machine = machine
         self.registry = registry
-        self.layers = Layers(registry, machine.packages)
+        code_bytes_max = config.api.code_mb_max * MIB
+        self.layers = Layers(registry, machine.packages, code_bytes_max)
         self._editions = Editions(registry, machine, self.layers.package, config.api)
         self.lifecycle = Lifecycle(
             registry,
@@ -68,7 +69,7 @@ class ControlPlane:
             self._editions,
             Serving(registry, machine.deployer, durable.follow, tasks),
             config.api,
-            self._packages,
+            self.layers,
         )
         self.routing = Routing(registry, machine.deployer)
         self.rollouts = Rollouts(
@@ -78,6 +79,7 @@ class ControlPlane:
         self.signing = SigningConfigs(registry)
         self.downloads = Downloads(machine_key)
         self.urls = Urls(registry)
+        self._tasks = tasks
         self._durable = durable
         self._config = config
         self._url = url
@@ -89,11 +91,9 @@ class ControlPlane:
         await restoring.restore(self.registry, self._editions, self._machine.deployer)
         self.routing.open()
         self.rollouts.open()
-        self._machine.packages.prune(self._packages())
-
-    def _packages(self) -> set[str]:
-        """The packages that anything is made of."""
-        return {*self.registry.packages(), *self.layers.packages()}
+        used = {*self.registry.packages(), *self.layers.packages()}
+        self._machine.packages.prune(used)
+        self._tasks.create_task(self.lifecycle.keep_tidy())
 
     def services(self, mappings: Mappings) -> list[Service]:
         """What the gateway answers of Lambda's API, beside invoking."""
@@ -101,7 +101,7 @@ class ControlPlane:
         shapes = Shapes(registry, self.layers.size)
         buckets = _folders(config.triggers, config.root)
         strict = config.api.strict
-        account = Account(registry, self.layers, config.api.concurrency)
+        account = Account(registry, self.layers.storage, config.api.concurrency)
         parts = (
             FunctionsApi(
                 *(registry, self.lifecycle, shapes, self.layers, self.signing),
@@ -114,7 +114,7 @@ class ControlPlane:
             TagsApi(registry, self.lifecycle, mappings, self.signing),
             ManagementApi(registry, self.lifecycle),
             SigningApi(registry, self.lifecycle, self.signing),
-            LayersApi(self.layers, self.downloads, buckets, config.address),
+            LayersApi(self.layers, self.downloads, buckets, config.address, self.lifecycle.tidy),
             LayerPolicies(self.layers, config.address),
             VersionsApi(registry, self.lifecycle, self.routing, shapes),
             LambdaUrls(self.urls, self.lifecycle, config.address, self._url),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 
 from microfaas.builder import Builder
 from microfaas.model import LATEST, Function, Version
@@ -55,8 +55,7 @@ class Deployer:
 
         Raises ConfigError, BuildFailed.
         """
-        async with self._pruning:
-            pass  # a copy that is being forgotten must not be taken for one that is there
+        await self.settled()  # a copy that is being forgotten must not be taken for there
         return await asyncio.to_thread(self._builder.version, function, exclude, number)
 
     def expect(self, version: Version) -> None:
@@ -127,10 +126,21 @@ class Deployer:
             self.serve(version)
         return version
 
+    async def settled(self) -> None:
+        """Nothing is being forgotten; nor will it be, while `changing`."""
+        async with self._pruning:
+            pass
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Whether nothing is changing; meanwhile nothing settles."""
+        async with self._pruning:
+            yield not self._changes
+
     async def prune(self) -> None:
         """Forget the copies of code that no function uses, unless anything is changing."""
-        async with self._pruning:
-            if self._changes:
+        async with self.alone() as alone:
+            if not alone:
                 return
             versions = [pool.version for pool in self._supervisor.pools]
             versions += self._functions.everything()

@@ -29,6 +29,15 @@ class ApiTable(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=100000, description="instances a function of the API may have at most"),
     ] = 1000
+    code_mb_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=16777216,
+            description="what packages of functions, versions and layers of the API may take "
+            "together, MiB; each version counts. AWS's limit is 75 GB",
+        ),
+    ] = 4096
     adopt: Annotated[
         bool,
         Meta(

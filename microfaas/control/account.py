@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from microfaas.control.layers import Layers
 from microfaas.control.registry import Registry
+from microfaas.control.storage import Storage
 
-# Of Lambda; here the disk is what ends first.
-CODE_BYTES_MAX = 80_530_636_800
 # So much must stay for functions that have reserved nothing, as in Lambda, where there is as much.
 UNRESERVED_MIN = 100
 _UNRESERVED_SHARE = 10
@@ -19,7 +17,7 @@ class Account(NamedTuple):
     """Instances that may run at once, all functions together, by `concurrency`."""
 
     registry: Registry
-    layers: Layers
+    storage: Storage
     concurrency: int
 
     @property
@@ -37,13 +35,6 @@ class Account(NamedTuple):
         """Instances by the versions and aliases of a function that they are provisioned for."""
         found = self.registry.provisioned.all(f"{name}:")
         return {qualified.partition(":")[2]: each.instances for qualified, each in found}
-
-    def code_bytes(self) -> int:
-        """Of the packages of all functions, versions and layers."""
-        registry = self.registry
-        sizes = [registry.latest(name).package.size for name in registry.names()]
-        sizes += [edition.package.size for _, edition in registry.versions.all()]
-        return sum(sizes) + sum(version.package.size for version in self.layers.all())
 
     def _taken(self, name: str) -> int:
         """What is reserved has in it what is provisioned."""

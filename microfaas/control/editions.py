@@ -93,6 +93,7 @@ class Editions:
 
         Raises ServiceError.
         """
+        await self._machine.deployer.settled()  # a layer that is being forgotten is not there
         function = self._function(name, edition, head)
         path = self._machine.packages.path(edition.package.sha256)
         try:

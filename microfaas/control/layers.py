@@ -1,7 +1,7 @@
 """Layers: packages by names and numbers, which functions are given by their ARNs.
 
 A version that was deleted is nobody's to ask for any more. Functions that have it keep it, also
-one that is being made just then: it stays, marked as deleted, until a start finds that none does.
+one that is being made just then: it stays, marked as deleted, until none does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from microfaas.control import packing, revisions, statements
 from microfaas.control.records import Package
 from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry, key
+from microfaas.control.storage import Storage
 from microfaas.control.table import Edit, Table
 from microfaas.errors import ConfigError, ServiceError
 from microfaas.store.packages import Packages
@@ -56,24 +57,31 @@ class Numbered(msgspec.Struct, frozen=True):
 class Layers:
     """All layers. Versions are under `NAME:NUMBER`."""
 
-    def __init__(self, registry: Registry, packages: Packages) -> None:
+    def __init__(self, registry: Registry, packages: Packages, bytes_max: int) -> None:
+        """`bytes_max` is what all packages may take together, functions' as well."""
         self._registry = registry
         self._packages = packages
-        self._versions = Table(registry.resources, "layer", LayerVersion)
+        self._versions = Table(
+            registry.resources, "layer", LayerVersion, lambda version: version.package.size
+        )
         self._numbers = Table(registry.resources, "layer-number", Numbered)
+        self.storage = Storage(bytes_max, registry.functions, registry.versions, self._versions)
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
-        """Forget those that were deleted and that no function has any more. Raises MachineError."""
+        """Raises MachineError."""
         self._versions.open()
         self._numbers.open()
-        used = self._used()
-        gone = [
-            self._versions.remove(qualified)
-            for qualified, version in self._versions.all()
-            if version.deleted and self.arn(*_parts(qualified)) not in used
-        ]
-        await self._registry.commit(*gone)
+        await self.forget_unused()
+
+    async def forget_unused(self) -> None:
+        """Forget those that were deleted and that no function has any more; while no function is
+        being changed. Raises MachineError."""
+        deleted = [qualified for qualified, version in self._versions.all() if version.deleted]
+        used = self._used() if deleted else set()
+        gone = [each for each in deleted if self.arn(*_parts(each)) not in used]
+        if gone:
+            await self._registry.commit(*map(self._versions.remove, gone))
 
     def arn(self, name: str, number: int | None = None) -> str:
         """Of a layer, or of one of its versions."""
@@ -99,12 +107,12 @@ class Layers:
         version = self._versions.get(key(name, str(number)))
         return None if version is None or version.deleted else version
 
-    def all(self) -> Iterator[LayerVersion]:
-        """All versions that are not deleted."""
-        return (version for _, version in self._versions.all() if not version.deleted)
-
     async def publish(self, name: str, data: bytes, about: About) -> tuple[int, LayerVersion]:
         """A new version. Raises ServiceError, MachineError."""
+        with self.storage.room(len(data)):
+            return await self._publish(name, data, about)
+
+    async def _publish(self, name: str, data: bytes, about: About) -> tuple[int, LayerVersion]:
         package = await packing.keep(self._packages, data)
         path = self._packages.path(package.sha256)
         try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -18,15 +19,20 @@ import msgspec
 from microfaas.config import ApiTable
 from microfaas.control import packing, revisions
 from microfaas.control.editions import Editions, Machine, same
+from microfaas.control.layers import Layers
 from microfaas.control.records import Edition, Head, Settings
 from microfaas.control.registry import Registry, key
 from microfaas.control.serving import Serving
 from microfaas.control.table import Edit
-from microfaas.errors import ServiceError
-from microfaas.model import LATEST, Version
+from microfaas.errors import MicrofaasError, ServiceError
+from microfaas.model import LATEST, MIB, Version
 
-# A package that nothing is made of may be on its way to become something.
-PENDING_S = 3600.0
+# A package that nothing is made of may be on its way to become something, and links to it are good
+# for as long. So many of them, the oldest go before.
+PENDING_S = 600.0
+PENDING_BYTES_MAX = 256 * MIB
+
+_log = logging.getLogger("microfaas.control")
 
 
 class Made(NamedTuple):
@@ -54,15 +60,14 @@ class Lifecycle:
         editions: Editions,
         serving: Serving,
         api: ApiTable,
-        kept: Callable[[], Collection[str]],
+        layers: Layers,
     ) -> None:
-        """`kept` gives the packages in use."""
         self._registry = registry
         self._machine = machine
         self._editions = editions
         self._serving = serving
         self._api = api
-        self._kept = kept
+        self._layers = layers
         # As long as anybody has one.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._before_gone: list[Callable[[str], Awaitable[None]]] = []
@@ -72,10 +77,11 @@ class Lifecycle:
         return self._locks.setdefault(name, asyncio.Lock())
 
     @contextlib.asynccontextmanager
-    async def _changing(self, name: str) -> AsyncIterator[None]:
-        """The lock, and what was built meanwhile is kept until it is served."""
+    async def _changing(self, name: str, coming_bytes: int = 0) -> AsyncIterator[None]:
+        """The lock, room for the packages to come, and what was built meanwhile is kept until it
+        is served. Raises ServiceError."""
         async with self.lock(name):
-            with self._machine.deployer.changing():
+            with self._layers.storage.room(coming_bytes), self._machine.deployer.changing():
                 yield
 
     async def create(
@@ -89,7 +95,7 @@ class Lifecycle:
         publish: bool = False,
     ) -> Made:
         """A new function, and its first version if that is wanted. Raises ServiceError."""
-        async with self._changing(name):
+        async with self._changing(name, len(data) * (1 + publish)):
             if self._registry.knows(name):
                 text = f"Function already exist: {name}"
                 raise ServiceError("ResourceConflictException", text)
@@ -121,7 +127,9 @@ class Lifecycle:
 
         Raises ServiceError.
         """
-        async with self._changing(name):
+        before = self._bytes(name)
+        size = before if data is None else len(data)
+        async with self._changing(name, 0 if dry_run else size * (1 + publish) - before):
             head = self.changeable(name)
             old = self._registry.latest(name)
             self._check_settled(name, old)
@@ -164,6 +172,7 @@ class Lifecycle:
             latest = await self._editions.packed(name, latest)
             made = await self._publication(name, head, latest, description)
             if made.version is not None:
+                self._layers.storage.check(latest.package.size)
                 touched = revisions.touch(self._registry, name)
                 await self._registry.commit(*made.edits, touched)
                 await self._serving.publish(made.version)
@@ -252,10 +261,27 @@ class Lifecycle:
         return (await self._editions.packed(name, self._registry.latest(name))).package.sha256
 
     async def tidy(self) -> None:
-        """Forget the code and the packages that no function uses."""
+        """Forget the layers, the code and the packages that no function uses."""
+        async with self._machine.deployer.alone() as alone:
+            if alone:
+                await self._layers.forget_unused()
         await self._machine.deployer.prune()
-        kept = self._kept()
-        await asyncio.to_thread(self._machine.packages.prune, kept, PENDING_S)
+        kept = {*self._registry.packages(), *self._layers.packages()}
+        await asyncio.to_thread(self._machine.packages.prune, kept, PENDING_S, PENDING_BYTES_MAX)
+
+    async def keep_tidy(self) -> None:
+        """Until cancelled: what was replaced or is gone stays for a while, and not for good."""
+        while True:
+            await asyncio.sleep(PENDING_S)
+            try:
+                await self.tidy()
+            except (MicrofaasError, OSError) as error:
+                _log.error("cannot clear up what no function uses: %s", error)
+
+    def _bytes(self, name: str) -> int:
+        """What a function's $LATEST takes."""
+        head = self._registry.functions.get(name)
+        return head.latest.package.size if head is not None and head.latest is not None else 0
 
     def _check_unused(self, name: str, number: str) -> None:
         using = [

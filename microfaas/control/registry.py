@@ -44,8 +44,8 @@ class Registry:
         self.resources = resources
         self.served = served
         self.address = address
-        self.functions = Table(resources, "function", Head)
-        self.versions = Table(resources, "version", Edition)
+        self.functions = Table(resources, "function", Head, _head_bytes)
+        self.versions = Table(resources, "version", Edition, lambda edition: edition.package.size)
         self.aliases = Table(resources, "alias", Alias)
         self.invoke_configs = Table(resources, "invoke-config", InvokeConfig)
         self.provisioned = Table(resources, "provisioned", Provisioned)
@@ -188,6 +188,10 @@ class Registry:
             self.managed,
             self.touched,
         ]
+
+
+def _head_bytes(head: Head) -> int:
+    return head.latest.package.size if head.latest is not None else 0
 
 
 def _edition_of(version: Version, address: Address) -> Edition:

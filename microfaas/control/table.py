@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,16 +13,29 @@ import msgspec
 from microfaas.store.resources import Change, Resource, Resources
 
 T = TypeVar("T", bound=msgspec.Struct)
+# In the order of names behind all that go on from a prefix: no name has it.
+_PAST = "\U0010ffff"
 
 
 class Table(Generic[T]):
     """Records by their names; `commit` writes what `put` and `remove` give."""
 
-    def __init__(self, resources: Resources, kind: str, of: type[T]) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        kind: str,
+        of: type[T],
+        weigh: Callable[[T], int] = lambda _: 0,
+    ) -> None:
+        """`weigh` says what counts of a record."""
         self.kind = kind
         self._resources = resources
         self._of = of
+        self._weigh = weigh
         self._rows: dict[str, T] = {}
+        self._names: list[str] = []  # in their order: those that begin alike are beside each other
+        # Of all records together.
+        self.weight = 0
         # How often something was changed: whoever keeps an index sees by it when to make it anew.
         self.changes = 0
 
@@ -29,6 +43,8 @@ class Table(Generic[T]):
         """Read what is on disk. Raises MachineError."""
         rows = self._resources.all(self.kind)
         self._rows = {row.name: msgspec.json.decode(row.settings, type=self._of) for row in rows}
+        self._names = sorted(self._rows)
+        self.weight = sum(map(self._weigh, self._rows.values()))
         self.changes += 1
 
     def get(self, name: str) -> T | None:
@@ -36,7 +52,9 @@ class Table(Generic[T]):
 
     def all(self, prefix: str = "") -> Iterator[tuple[str, T]]:
         """Names and records, in the order of the names."""
-        for name in sorted(name for name in self._rows if name.startswith(prefix)):
+        first = bisect.bisect_left(self._names, prefix)
+        past = bisect.bisect_left(self._names, prefix + _PAST, first)
+        for name in self._names[first:past]:
             yield name, self._rows[name]
 
     def __contains__(self, name: str) -> bool:
@@ -66,10 +84,15 @@ class Table(Generic[T]):
 
     def _show(self, name: str, record: T | None) -> None:
         self.changes += 1
-        if record is None:
-            self._rows.pop(name, None)
-        else:
+        old = self._rows.pop(name, None)
+        self.weight -= self._weigh(old) if old is not None else 0
+        if record is not None:
             self._rows[name] = record
+            self.weight += self._weigh(record)
+        if old is None and record is not None:
+            bisect.insort(self._names, name)
+        elif old is not None and record is None:
+            del self._names[bisect.bisect_left(self._names, name)]
 
 
 class Edit(NamedTuple):

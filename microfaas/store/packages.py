@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import stat
+import sys
 import tempfile
 import threading
 import time
@@ -19,6 +20,9 @@ from collections.abc import Collection
 
 from microfaas.errors import MachineError
 from microfaas.store import tree
+
+# So long what was put may be on its way to be used, however much of it there is.
+ARRIVING_S = 60.0
 
 _PART = ".new-"
 _SUFFIX = ".zip"
@@ -74,17 +78,33 @@ class Packages:
             path = self.path(sha256)
             raise MachineError(f"cannot read the package {path}: {error.strerror}") from None
 
-    def prune(self, keep: Collection[str], unwanted_s: float = 0.0) -> None:
+    def prune(
+        self, keep: Collection[str], unwanted_s: float = 0.0, bytes_max: int = sys.maxsize
+    ) -> None:
         """Remove those whose hash is not among `keep`, and what a crash left half-written, once
-        nobody has put them for so long."""
+        nobody has put them for so long; and beyond so many bytes after a minute."""
+        now_s, left = time.time(), 0
+        for moment_s, size, path in self._unwanted(keep):
+            left += size
+            age_s = unwanted_s if left <= bytes_max else min(unwanted_s, ARRIVING_S)
+            if moment_s <= now_s - age_s:
+                self._remove(path, now_s - age_s)
+
+    def _unwanted(self, keep: Collection[str]) -> list[tuple[float, int, str]]:
+        """When they were last put, their sizes and paths; the newest first."""
         names = {sha256 + _SUFFIX for sha256 in keep}
-        before_s = time.time() - unwanted_s
+        found = []
         with contextlib.suppress(FileNotFoundError):
-            for name in set(os.listdir(self._root)) - names:
-                path = os.path.join(self._root, name)
-                with self._looking:
-                    if os.stat(path).st_mtime <= before_s:
-                        os.unlink(path)
+            for entry in os.scandir(self._root):
+                if entry.name not in names:
+                    status = entry.stat()
+                    found.append((status.st_mtime, status.st_size, entry.path))
+        return sorted(found, reverse=True)
+
+    def _remove(self, path: str, before_s: float) -> None:
+        with self._looking, contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_mtime <= before_s:
+                os.unlink(path)
 
     def _wanted_again(self, path: str) -> bool:
         """Whether a package is there; then it stays for now, even if nothing is made of it."""

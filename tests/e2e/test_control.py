@@ -384,11 +384,15 @@ def test_strictly_an_update_may_publish_what_it_makes(project: Project) -> None:
 
 
 def test_lists_come_by_the_page(lambdas: Any) -> None:
-    for number in range(5):
-        create(lambdas, f"f{number}")
-    pages = list(lambdas.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2}))
-    assert [[f["FunctionName"] for f in each["Functions"]] for each in pages] == [
-        ["f0", "f1"],
-        ["f2", "f3"],
-        ["f4"],
-    ]
+    names = ["f", "f-a", "f1", "f2", "f3"]
+    for name in names:
+        create(lambdas, name, Publish=True)
+
+    def pages(**more: Any) -> list[list[str]]:
+        found = lambdas.get_paginator("list_functions").paginate(
+            PaginationConfig={"PageSize": 2}, **more
+        )
+        return [[f["FunctionName"] for f in each["Functions"]] for each in found]
+
+    assert pages() == [names[:2], names[2:4], names[4:]]
+    assert pages(FunctionVersion="ALL") == [[name] * 2 for name in names]

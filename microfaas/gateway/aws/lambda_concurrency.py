@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import NoReturn
 
-from microfaas.control.account import CODE_BYTES_MAX, Account
+from microfaas.control.account import Account
 from microfaas.control.lifecycle import Lifecycle
 from microfaas.control.records import Provisioned
 from microfaas.control.refusal import refuse
@@ -50,14 +50,14 @@ class ConcurrencyApi:
         account = self._account
         return {
             "AccountLimit": {
-                "TotalCodeSize": CODE_BYTES_MAX,
+                "TotalCodeSize": account.storage.bytes_max,
                 "CodeSizeUnzipped": UNPACKED_BYTES_MAX,
                 "CodeSizeZipped": ZIPPED_BYTES_MAX,
                 "ConcurrentExecutions": account.concurrency,
                 "UnreservedConcurrentExecutions": account.unreserved(),
             },
             "AccountUsage": {
-                "TotalCodeSize": account.code_bytes(),
+                "TotalCodeSize": account.storage.taken,
                 "FunctionCount": len(self._registry.names()),
             },
         }

@@ -97,7 +97,8 @@ class FunctionsApi:
     async def _list(self, _: Caller, params: Params) -> Params:
         every = params.get("FunctionVersion") == "ALL"
         found, more = page(self._rows(every), params)
-        return {"Functions": found, "NextMarker": more}
+        rows = [self._listed(name, number, every_version=every) for name, number in found]
+        return {"Functions": rows, "NextMarker": more}
 
     async def _update_code(self, _: Caller, params: Params) -> Params:
         name = whole(params, self._registry.address)
@@ -147,18 +148,20 @@ class FunctionsApi:
             self._layers.check(settings.layers)
         return settings
 
-    def _rows(self, every_version: bool) -> Iterator[tuple[str, Params]]:
+    def _rows(self, every_version: bool) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Functions' names and versions' numbers, which take no time: a list is read by pages."""
         # A blank comes before whatever a longer name may go on with, so the keys are in order.
         for name in self._registry.names():
-            latest = self._registry.latest(name)
-            # AWS shows the qualified ARN only where it lists all versions.
-            shown = f"{name} {LATEST}" if every_version else name
-            made = self._shapes.configuration(name, latest, "", LATEST)
-            if every_version:
-                made["FunctionArn"] = self._registry.arn(name, LATEST)
-            yield shown, made
+            yield f"{name} {LATEST}", (name, LATEST)
             if every_version:
                 for number in self._registry.numbers(name):
-                    edition, _ = self._registry.edition(name, number)
-                    made = self._shapes.configuration(name, edition, number, number)
-                    yield f"{name} {int(number):012d}", made
+                    yield f"{name} {int(number):012d}", (name, number)
+
+    def _listed(self, name: str, number: str, *, every_version: bool) -> Params:
+        edition, _ = self._registry.edition(name, number)
+        qualifier = "" if number == LATEST else number
+        made = self._shapes.configuration(name, edition, qualifier, number)
+        if every_version and number == LATEST:
+            # AWS shows the qualified ARN only where it lists all versions.
+            made["FunctionArn"] = self._registry.arn(name, LATEST)
+        return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from microfaas.control import packing
@@ -18,12 +18,19 @@ from microfaas.model import Address
 
 
 class LayersApi:
-    """One coroutine per operation. `buckets` are the folders of local buckets, by their names."""
+    """One coroutine per operation. `buckets` are the folders of local buckets, by their names;
+    `tidy` forgets what no function uses."""
 
     def __init__(
-        self, layers: Layers, downloads: Downloads, buckets: Mapping[str, str], address: Address
+        self,
+        layers: Layers,
+        downloads: Downloads,
+        buckets: Mapping[str, str],
+        address: Address,
+        tidy: Callable[[], Awaitable[None]],
     ) -> None:
         self._layers = layers
+        self._tidy = tidy
         self._downloads = downloads
         self._buckets = buckets
         self._address = address
@@ -81,6 +88,7 @@ class LayersApi:
 
     async def _delete(self, _: Caller, params: Params) -> Params:
         await self._layers.delete(layer(params["LayerName"], self._address), _number(params))
+        await self._tidy()
         return {}
 
     def _fitting(self, name: str, params: Params) -> list[tuple[int, LayerVersion]]:

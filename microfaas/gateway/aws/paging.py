@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ def page(
     """
     after = _key(params["Marker"]) if params.get("Marker") else ""
     size = min(params.get("MaxItems", usual), most)
-    found = [row for row in rows if row[0] > after][: size + 1]
+    found = list(itertools.islice((row for row in rows if row[0] > after), size + 1))
     more = base64.b64encode(found[size - 1][0].encode()).decode() if len(found) > size else None
     return [value for _, value in found[:size]], more
 

@@ -22,6 +22,7 @@ from microfaas.config import ApiTable
 from microfaas.control import restoring
 from microfaas.control import rollouts as rollouts_module
 from microfaas.control.editions import Editions, Machine
+from microfaas.control.layers import Layers
 from microfaas.control.lifecycle import Lifecycle, Made
 from microfaas.control.records import Alias, Settings
 from microfaas.control.registry import Registry
@@ -29,7 +30,7 @@ from microfaas.control.rollouts import Rollouts
 from microfaas.control.routing import Routing
 from microfaas.control.serving import Serving
 from microfaas.deploy import Deployer
-from microfaas.errors import FunctionFailed, MachineError
+from microfaas.errors import FunctionFailed, MachineError, ServiceError
 from microfaas.model import LATEST, Address, Function, Limits, Status, Version
 from microfaas.pool.loading import InitFailed
 from microfaas.runtime import Runtimes
@@ -40,6 +41,7 @@ from microfaas.store.packages import Packages
 from microfaas.store.resources import Resources
 
 PATIENCE_S = 20.0
+CODE_BYTES_MAX = 4096
 SETTINGS = Settings(runtime="python", handler="app.go", role="arn:aws:iam::123456789012:role/r")
 
 
@@ -116,11 +118,10 @@ class World:
         self.packages = Packages(str(directory / "packages"))
         machine = Machine(runtimes, self.packages, self.deployer, _check, 1024)
         api = ApiTable()
+        self.layers = Layers(self.registry, self.packages, CODE_BYTES_MAX)
         self.editions = Editions(self.registry, machine, str, api)
         serving = Serving(self.registry, self.deployer, self.followed.append, tasks)
-        self.lifecycle = Lifecycle(
-            self.registry, machine, self.editions, serving, api, self.registry.packages
-        )
+        self.lifecycle = Lifecycle(self.registry, machine, self.editions, serving, api, self.layers)
 
     async def create(self, **more: Any) -> Made:
         return await self.lifecycle.create("f", SETTINGS, package(), tags={}, **more)
@@ -388,3 +389,38 @@ async def test_a_rollout_whose_alias_is_changed_as_it_ends_is_given_up(
     await world.create(publish=True)
     await routing.put("f", "live", alias)
     assert rollouts.find("f", "live") is None
+
+
+async def test_versions_take_room_and_give_it_back(world: World) -> None:
+    made = await world.create(publish=True)
+    size, storage = made.edition.package.size, world.layers.storage
+    assert storage.taken == 2 * size
+    # What is the same is published once; what differs counts, though its package is there.
+    settings = msgspec.structs.replace(SETTINGS, description="another")
+    for count in (2, 3):
+        storage.bytes_max = 3 * size - (count == 2)
+        changing = world.lifecycle.update("f", lambda _: settings, publish=True)
+        if count == 2:
+            with pytest.raises(ServiceError, match=r"Code storage limit exceeded\."):
+                await changing
+        else:
+            await changing
+        assert storage.taken == count * size
+    with pytest.raises(ServiceError, match=r"Code storage limit exceeded\."):
+        await world.lifecycle.create("g", SETTINGS, package("g = 1"), tags={})
+    await world.lifecycle.delete_version("f", "1")
+    assert storage.taken == 2 * size
+    # After the limit was lowered, what takes no more than before may change still.
+    storage.bytes_max = 1
+    await world.update("")
+    await world.lifecycle.delete("f")
+    assert storage.taken == 0
+
+
+async def test_who_comes_at_once_does_not_take_the_same_room(world: World) -> None:
+    world.layers.storage.bytes_max = int(1.5 * len(package()))
+    creating = [
+        world.lifecycle.create(name, SETTINGS, package(), tags={}, publish=False) for name in "fg"
+    ]
+    done = await asyncio.gather(*creating, return_exceptions=True)
+    assert sum(isinstance(each, ServiceError) for each in done) == 1

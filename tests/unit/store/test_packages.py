@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_what_is_unknown_and_half_written_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [f"{kept}.zip"]
     with pytest.raises(MachineError, match="No such file"):
         packages.read(gone)
+
+
+def test_of_what_is_not_wanted_only_so_much_stays(tmp_path: Path) -> None:
+    packages = Packages(str(tmp_path))
+    kept, *rest = [packages.put(bytes(100 + n)) for n in range(5)]
+    for age_s, sha256 in enumerate(rest):
+        moment_s = time.time() - 100 - age_s
+        os.utime(packages.path(sha256), (moment_s, moment_s))
+    arriving = packages.put(bytes(1000))
+    packages.prune([kept], 3600, 1250)
+    left = {kept, arriving, *rest[:2]}
+    assert set(os.listdir(tmp_path)) == {f"{sha256}.zip" for sha256 in left}
+    packages.prune([kept], 3600, 0)
+    assert set(os.listdir(tmp_path)) == {f"{sha256}.zip" for sha256 in (kept, arriving)}
 
 
 def test_what_was_put_a_moment_ago_is_left_for_a_while(tmp_path: Path) -> None:

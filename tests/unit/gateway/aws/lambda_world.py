@@ -101,6 +101,7 @@ class World:
         return registry
 
 
+CODE_BYTES_MAX = 1024 * 1024
 Made = Callable[[World], Mapping[str, Call]]
 
 
@@ -112,7 +113,7 @@ async def serving(directory: Path, made: Made, *, adopt: bool = False) -> AsyncI
     registry = Registry(Resources(db), Functions(), ADDRESS)
     registry.open()
     packages = Packages(str(directory / "packages"))
-    layers = Layers(registry, packages)
+    layers = Layers(registry, packages, CODE_BYTES_MAX)
     await layers.open()
     nothing: Any = None
     machine = Machine(nothing, packages, nothing, nothing, 0)
@@ -120,7 +121,7 @@ async def serving(directory: Path, made: Made, *, adopt: bool = False) -> AsyncI
         api = ApiTable(adopt=adopt)
         editions = Editions(registry, machine, layers.package, api)
         serves = Serving(registry, nothing, nothing, tasks)
-        lifecycle = Lifecycle(registry, machine, editions, serves, api, set)
+        lifecycle = Lifecycle(registry, machine, editions, serves, api, layers)
         world = World(db, registry, packages, layers, lifecycle)
         async with listening([Service("lambda", made(world))]) as port:
             world.port = port

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from lambda_world import ARN, World, package, serving
+from lambda_world import ARN, CODE_BYTES_MAX, World, package, serving
 
 from microfaas.control.account import Account
 from microfaas.control.layers import About
@@ -67,7 +67,7 @@ async def world(
             await world.registry.commit(world.registry.functions.put(name, head))
 
         monkeypatch.setattr(world.lifecycle, "reserve", reserve)
-        account = Account(world.registry, world.layers, 1000)
+        account = Account(world.registry, world.layers.storage, 1000)
         return ConcurrencyApi(account, world.lifecycle, routing).operations
 
     async with serving(tmp_path, operations) as made:
@@ -231,7 +231,7 @@ async def test_the_accounts_settings(world: World) -> None:
     await world.ask(PUT, **{**requested(5), "FunctionName": "g"})
     assert await world.ask("get_account_settings") == {
         "AccountLimit": {
-            "TotalCodeSize": 80530636800,
+            "TotalCodeSize": CODE_BYTES_MAX,
             "CodeSizeUnzipped": 262144000,
             "CodeSizeZipped": 52428800,
             "ConcurrentExecutions": 1000,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lambda_world import ADDRESS, World, package, serving
+from lambda_world import ADDRESS, CODE_BYTES_MAX, World, package, serving
 
 from microfaas.control import packing
 from microfaas.control.downloads import Downloads
@@ -36,7 +38,8 @@ POLICY = {
 def operations(buckets: Mapping[str, str]) -> Any:
     def made(world: World) -> Mapping[str, Call]:
         downloads = Downloads(MachineKey(b"k" * 32))
-        api = LayersApi(world.layers, downloads, buckets, ADDRESS)
+        tidy = world.layers.forget_unused
+        api = LayersApi(world.layers, downloads, buckets, ADDRESS, tidy)
         return {**api.operations, **LayerPolicies(world.layers, ADDRESS).operations}
 
     return made
@@ -99,7 +102,7 @@ async def test_numbers_are_never_given_twice(world: World, tmp_path: Path) -> No
     for number in (1, 3):
         await world.ask("delete_layer_version", LayerName="tools", VersionNumber=number)
     assert (await world.ask("list_layers"))["Layers"] == []
-    again = Layers(world.restarted(), world.packages)
+    again = Layers(world.restarted(), world.packages, CODE_BYTES_MAX)
     await again.open()
     number, _ = await again.publish("tools", package(), About())
     assert number == 4
@@ -225,13 +228,36 @@ async def test_functions_keep_a_version_that_is_deleted(world: World) -> None:
     assert await world.refused("get_layer_version", **found) == NOT_THERE
     with pytest.raises(ServiceError, match=r"does not exist\."):
         world.layers.check([f"{ARN}:1"])
-    again = Layers(world.restarted(), world.packages)
+    again = Layers(world.restarted(), world.packages, CODE_BYTES_MAX)
     await again.open()
     assert again.package(f"{ARN}:1") in again.packages()
     await world.registry.commit(*world.registry.forgotten("f"))
-    last = Layers(world.restarted(), world.packages)
+    last = Layers(world.restarted(), world.packages, CODE_BYTES_MAX)
     await last.open()
     assert last.packages() == set()
+
+
+async def test_layers_take_room_until_nothing_has_them(world: World) -> None:
+    big = package({"b": secrets.token_hex(CODE_BYTES_MAX // 3)})
+    content = {"ZipFile": big}
+    await world.ask("publish_layer_version", LayerName="tools", Content=content)
+    taken = world.layers.storage.taken
+    assert taken == len(big)
+    assert await world.refused("publish_layer_version", LayerName="more", Content=content) == (
+        "CodeStorageExceededException",
+        400,
+        "Code storage limit exceeded.",
+    )
+    kept = os.path.dirname(world.packages.path(""))
+    assert len(os.listdir(kept)) == 1
+    await world.define(layers=(f"{ARN}:1",))
+    found = {"LayerName": "tools", "VersionNumber": 1}
+    await world.ask("delete_layer_version", **found)
+    assert world.layers.storage.taken > taken  # the function has it still
+    await world.registry.commit(*world.registry.forgotten("f"))
+    await world.ask("delete_layer_version", **found)
+    assert world.layers.storage.taken == 0
+    await world.ask("publish_layer_version", LayerName="more", Content=content)
 
 
 async def test_who_else_may_use_it(world: World) -> None:
