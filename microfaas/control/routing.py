@@ -79,7 +79,7 @@ class Routing:
         if pool is None:
             return Allocation(0, 0, "")
         # Any other fault is the machine's, and passes.
-        fault = _INIT_FAILURE if isinstance(pool.fault, InitFailed) else ""
+        fault = _INIT_FAILURE if isinstance(pool.faults.last, InitFailed) else ""
         return Allocation(*pool.provided(), fault)
 
     def _number(self, name: str, qualifier: str) -> str:

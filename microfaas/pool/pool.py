@@ -11,6 +11,7 @@ from collections.abc import Callable
 from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
 from microfaas.model import Version
 from microfaas.pool import plan
+from microfaas.pool.faults import Faults
 from microfaas.pool.instance import Instance
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.quota import Quota
@@ -50,7 +51,7 @@ class Pool:
         # started; and why one did not start.
         self.provisioned = 0
         self._starting_kept = 0
-        self.fault: Exception | None = None
+        self.faults = Faults()
         self.source: Source | None = None
         self._site = site
         self._tasks = tasks
@@ -202,6 +203,7 @@ class Pool:
     def provide(self, count: int) -> None:
         """Keep so many from now on; others make room for them, and the rest of them is over."""
         self.provisioned = count
+        self.faults.clear()
         for instance in list(self.idle):
             self.idle.remove(instance)
             if self._is_over(instance):
@@ -282,7 +284,7 @@ class Pool:
             waiting=len(self._waiting),
             in_use=not self.draining and self.last_used > used_after,
             concurrency_max=self._quota.free + len(self.busy),
-            lacking=self._lacking(),
+            lacking=self._lacking() if self.faults.are_over else 0,
             ready_ahead=int(self._forks) if limits.ready_ahead is None else limits.ready_ahead,
             affordable=self._affordable(self),
         )
@@ -360,7 +362,7 @@ class Pool:
         The next call gets the one that was used last: what a handler keeps in memory is there.
         Before all others it gets what is provisioned.
         """
-        self.fault = None
+        self.faults.clear()
         first, last = 0, len(self.idle)
         if self.provisioned:
             others = sum(not each.provisioned for each in self.idle)
@@ -384,7 +386,7 @@ class Pool:
             self._quota.wait(self, self.step)
 
     def _fail(self, error: Exception) -> None:
-        self.fault = error
+        self.faults.add(error)
         if not self._waiting:
             _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
         self._refuse_waiting(error)

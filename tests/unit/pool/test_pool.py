@@ -14,6 +14,7 @@ import pytest
 
 from microfaas.errors import MachineError, TooManyRequests
 from microfaas.model import Function, Limits, Status, Version
+from microfaas.pool import faults as faults_module
 from microfaas.pool import pool as pool_module
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.pool import Pool
@@ -601,6 +602,30 @@ async def test_what_is_provisioned_is_started_and_kept(world: World) -> None:
     assert len(pool.idle) == 2
     pool.drain()
     assert pool.idle == []
+
+
+async def test_what_cannot_be_started_is_tried_again_ever_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(faults_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    pool = world.pool(concurrency_max=5)
+    world.init_faults = [FAULT] * 100
+    pool.provide(2)
+    tried_at: list[float] = []
+    while now_s < 300:
+        left = len(world.init_faults)
+        pool.step()
+        await settle()
+        tried_at += [now_s] if left > len(world.init_faults) else []
+        now_s += 0.25
+    assert tried_at == [0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5, 123.5, 183.5, 243.5]
+    with pytest.raises(InitFailed):
+        await pool.lease()  # whoever calls is not kept waiting
+    world.init_faults.clear()
+    pool.provide(1)
+    await settle()
+    assert pool.provided() == (1, 1)
 
 
 async def test_who_comes_next_gets_what_was_used_last(world: World) -> None:
