@@ -88,8 +88,11 @@ class Editions:
         function = msgspec.structs.replace(edition.function, layers=tuple(made[1:]))
         return msgspec.structs.replace(edition, package=package, function=function)
 
-    async def build(self, name: str, edition: Edition, number: str, head: Head) -> Version:
-        """What would be served. To be called while the deployer is `changing`.
+    async def build(
+        self, name: str, edition: Edition, number: str, head: Head, *, known: bool = False
+    ) -> Version:
+        """What would be served. To be called while the deployer is `changing`. `known`: it was
+        served before, so its packages are within the limits.
 
         Raises ServiceError.
         """
@@ -98,7 +101,8 @@ class Editions:
         path = self._machine.packages.path(edition.package.sha256)
         try:
             self._machine.check(function)
-            await asyncio.to_thread(packing.unpacked_bytes, [function.code, *function.layers])
+            look = packing.check_there if known else packing.unpacked_bytes
+            await asyncio.to_thread(look, [function.code, *function.layers])
             return await self._machine.deployer.build(function, (), number)
         except ConfigError as error:
             raise packing.refusal(error, path) from None

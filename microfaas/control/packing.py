@@ -6,8 +6,9 @@ import asyncio
 import base64
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
+from typing import TypeVar
 
 from microfaas.control.records import Package
 from microfaas.control.refusal import refuse
@@ -15,6 +16,7 @@ from microfaas.errors import ConfigError, MachineError, ServiceError
 from microfaas.store import archive
 from microfaas.store.packages import Packages
 
+T = TypeVar("T")
 UNZIP_FAULT = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 
@@ -29,16 +31,22 @@ async def keep(packages: Packages, data: bytes) -> Package:
 def unpacked_bytes(paths: Iterable[str]) -> int:
     """What packages take once they are unpacked. Blocking. Raises ServiceError for more than
     Lambda's limit, ConfigError for one that cannot be taken, MachineError for one that is gone."""
-    found = sum(map(_unpacked_bytes, paths))
+    found = sum(_of(path, archive.unpacked_bytes) for path in paths)
     if found >= archive.UNPACKED_BYTES_MAX:
         text = f"Unzipped size must be smaller than {archive.UNPACKED_BYTES_MAX} bytes"
         raise ServiceError("InvalidParameterValueException", text)
     return found
 
 
-def _unpacked_bytes(path: str) -> int:
+def check_there(paths: Iterable[str]) -> None:
+    """Packages that were taken once. Blocking. Raises MachineError for one that is gone."""
+    for path in paths:
+        _of(path, os.stat)
+
+
+def _of(path: str, look: Callable[[str], T]) -> T:
     try:
-        return archive.unpacked_bytes(path)
+        return look(path)
     except OSError as error:
         what = f"{os.path.basename(path)}: {error.strerror}"
         raise MachineError(f"cannot read the package {what}; send the code again") from None

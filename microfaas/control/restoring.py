@@ -35,7 +35,7 @@ async def _serve(
 ) -> None:
     """What cannot be served here any more is known as failed, until it is changed or can be."""
     try:
-        version = await editions.build(name, edition, number, registry.head(name))
+        version = await editions.build(name, edition, number, registry.head(name), known=True)
     except (MicrofaasError, OSError) as error:
         registry.served.fail(name, number, str(error))
         _log.error("%s cannot be served: %s", key(name, number), error)

@@ -5,7 +5,7 @@ already running. The copy is made beside its final place and renamed into it: wh
 `<root>/<sha256[:16]>` sees all of it. The name is a hash over paths, modes and contents, hence
 the same code from two functions, or copied twice, shares one copy. Nothing is synced to disk: a
 copy that a power cut tears no longer has its hash, and is made anew when the server starts, and
-whoever is about to run one has it verified.
+whoever is about to run one has it verified. Of archives it is remembered which copy they became.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import threading
 from collections.abc import Collection, Iterator
 
 from microfaas.errors import ConfigError, MachineError, Problem
-from microfaas.store import archive, tree
+from microfaas.store import archive, origins, tree
+from microfaas.store.origins import Origins
 from microfaas.store.tree import Entry, Excluded
 
 EXCLUDED_NAMES = frozenset(
@@ -46,6 +47,7 @@ class CodeStore:
         self._placing = threading.Lock()
         # By copy: the hash it had, and the stamp it had then.
         self._verified: dict[str, tuple[str, bytes]] = {}
+        self.origins = Origins(root_dir)
 
     def snapshot(self, source: str, exclude: Collection[str] = ()) -> tuple[str, str]:
         """Copy a folder or .zip; returns the copy's folder and the SHA-256 of what is in it.
@@ -53,6 +55,19 @@ class CodeStore:
         `exclude` holds absolute paths inside the folder that are not code. Blocking; may be
         called from several threads. Raises ConfigError for code that cannot be taken.
         """
+        if os.path.isdir(source):
+            return self._copied(source, exclude)
+        try:
+            key = origins.key_of(source)
+        except OSError as error:
+            raise _explain(error, source, self._root) from error
+        if (known := self.origins.known(key)) is not None:
+            return known
+        directory, digest = self._copied(source, exclude)
+        self.origins.remember(key, directory, digest)
+        return directory, digest
+
+    def _copied(self, source: str, exclude: Collection[str]) -> tuple[str, str]:
         with self._new_part() as part:
             try:
                 if os.path.isdir(source):
@@ -83,6 +98,7 @@ class CodeStore:
             why = "it was altered or damaged since it was made"
         except OSError as error:
             why = f"{error.filename or directory}: {error.strerror}"
+        self.origins.forget(os.path.basename(directory))
         raise MachineError(
             f"cannot run the code in {directory}: {why}; "
             "change the function's code or start microfaas again to have it copied anew"
@@ -93,11 +109,18 @@ class CodeStore:
         with contextlib.suppress(FileNotFoundError):
             names = set(os.listdir(self._root))
             with self._lock:
-                names -= {os.path.basename(path) for path in (*keep, *self._growing)}
-            for name in names:
-                path = os.path.join(self._root, name)
-                self._verified.pop(path, None)
-                shutil.rmtree(path, ignore_errors=True)
+                kept = {os.path.basename(path) for path in (*keep, *self._growing)}
+            for name in names - kept:
+                if name.removesuffix(origins.SUFFIX) not in kept:
+                    self._remove(os.path.join(self._root, name))
+            self.origins.note(kept & names)
+
+    def _remove(self, path: str) -> None:
+        self._verified.pop(path, None)
+        if path.endswith(origins.SUFFIX):
+            self.origins.forget(os.path.basename(path).removesuffix(origins.SUFFIX))
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def _new_part(self) -> Iterator[str]:

@@ -21,11 +21,16 @@ def merge(code: CodeStore, sources: Sequence[str], scratch: str) -> tuple[str, s
     snapshots = [code.snapshot(source) for source in sources]
     if len(snapshots) == 1:
         return snapshots[0]
+    key = " ".join(("layers", *(sha256 for _, sha256 in snapshots)))
+    if (known := code.origins.known(key)) is not None:
+        return known
     try:
         with tempfile.TemporaryDirectory(prefix="layers-", dir=scratch) as union:
             for copy, _ in snapshots:
                 _put_over(copy, union)
-            return code.snapshot(union)
+            directory, sha256 = code.snapshot(union)
+            code.origins.remember(key, directory, sha256)
+            return directory, sha256
     except OSError as error:
         raise MachineError(f"cannot put layers together in {scratch}: {error.strerror}") from error
 

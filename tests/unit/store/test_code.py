@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from microfaas.errors import ConfigError, MachineError
-from microfaas.store import tree
+from microfaas.store import archive, origins, tree
 from microfaas.store.code import CodeStore, touched_since
 from microfaas.store.tree import Entry
 
@@ -145,7 +147,7 @@ def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, source: Path) -
 def test_a_vanished_source_leaves_nothing_behind(store: CodeStore, tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="vanished"):
         store.snapshot(str(tmp_path / "no.zip"))
-    assert os.listdir(tmp_path / "code") == []
+    assert not (tmp_path / "code").exists()
 
 
 FAULTS = {
@@ -304,3 +306,79 @@ def test_what_was_touched_is_told_from_what_was_not(tmp_path: Path) -> None:
     archive.touch()
     assert touched_since(str(archive), (), archive.stat().st_ctime_ns)
     assert not touched_since(str(archive), (), archive.stat().st_ctime_ns + 1)
+
+
+class TestOrigins:
+    """What is remembered of copies over a restart."""
+
+    @pytest.fixture
+    def package(self, tmp_path: Path) -> str:
+        path = tmp_path / "package.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("app.py", "one = 1")
+        return str(path)
+
+    @pytest.fixture
+    def unpacked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        unpack, seen = archive.unpack, []
+
+        def noted(source: str, target: str) -> None:
+            seen.append(source)
+            unpack(source, target)
+
+        monkeypatch.setattr(archive, "unpack", noted)
+        return seen
+
+    def restarted(self, store: CodeStore, tmp_path: Path, *copies: str) -> CodeStore:
+        store.origins.note([os.path.basename(copy) for copy in copies], on_disk_s=0)
+        return CodeStore(str(tmp_path / "code"))
+
+    def test_what_has_not_changed_is_not_unpacked_again(
+        self, store: CodeStore, package: str, tmp_path: Path, unpacked: list[str]
+    ) -> None:
+        first = store.snapshot(package)
+        again = self.restarted(store, tmp_path, first[0])
+        again.prune([first[0]])
+        assert again.snapshot(package) == first
+        assert len(unpacked) == 1
+        again.verify(*first)
+        again.prune([])
+        assert os.listdir(tmp_path / "code") == []
+
+    @pytest.mark.parametrize("what", ["package", "copy", "note", "gone"])
+    def test_what_has_changed_is(
+        self, store: CodeStore, package: str, tmp_path: Path, unpacked: list[str], what: str
+    ) -> None:
+        first = store.snapshot(package)
+        again = self.restarted(store, tmp_path, first[0])
+        if what == "package":
+            os.utime(package)
+        elif what == "copy":
+            (Path(first[0]) / "app.py").write_text("two = 2")
+        elif what == "note":
+            Path(first[0] + origins.SUFFIX).write_text("{")
+        else:
+            shutil.rmtree(first[0])
+        assert again.snapshot(package) == first
+        assert len(unpacked) == 2
+        assert (Path(first[0]) / "app.py").read_text() == "one = 1"
+
+    def test_what_may_not_be_on_the_disk_yet_is_not_noted(
+        self, store: CodeStore, package: str, tmp_path: Path, unpacked: list[str]
+    ) -> None:
+        first = store.snapshot(package)
+        store.prune([first[0]])
+        assert CodeStore(str(tmp_path / "code")).snapshot(package) == first
+        assert len(unpacked) == 2
+
+    def test_what_is_found_to_be_damaged_is_made_again(
+        self, store: CodeStore, package: str, tmp_path: Path, unpacked: list[str]
+    ) -> None:
+        first = store.snapshot(package)
+        again = self.restarted(store, tmp_path, first[0])
+        assert again.snapshot(package) == first
+        with pytest.raises(MachineError, match="altered or damaged"):
+            again.verify(first[0], "0" * 64)
+        for each in (again, CodeStore(str(tmp_path / "code"))):
+            assert each.snapshot(package) == first
+        assert len(unpacked) == 3
