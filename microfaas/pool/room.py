@@ -62,14 +62,18 @@ class Room:
     def free_mb(self) -> int:
         """Of the budget; below 0 when more is taken."""
         spares_mb = self.shelf.memory_mb() if self.shelf is not None else 0
-        return self._budget_mb - sum(pool.memory_mb() for pool in self._pools()) - spares_mb
+        return self._budget_mb - sum(pool.memory_mb() for pool in self._living()) - spares_mb
+
+    def _living(self) -> list[Pool]:
+        """Those that take anything: most of a thousand versions do not."""
+        return [pool for pool in self._pools() if pool.source is not None or pool.size]
 
     def _free_files(self) -> int:
-        return self._files_max - sum(map(_files, self._pools()))
+        return self._files_max - sum(map(_files, self._living()))
 
     def _victims(self, wanting: Pool) -> Iterator[Callable[[], tuple[int, int]]]:
         """Each ends something, and tells the memory and the descriptors that this frees."""
-        others = [pool for pool in self._pools() if pool is not wanting and _files(pool)]
+        others = [pool for pool in self._living() if pool is not wanting]
         others.sort(key=lambda pool: pool.last_used)
         for pool in others:
             if not (pool.was_called or pool.provisioned):
