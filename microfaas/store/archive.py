@@ -1,7 +1,8 @@
 """Unpacks a .zip of code, trusting nothing in it.
 
-A deployment package may be built by others, so a path must not lead out of the folder, a link
-or device must not be made, and what it claims to contain is counted before any of it is written.
+A deployment package may be built by others, so neither a path nor a link may lead out of the
+folder, a device must not be made, and what it claims to contain is counted before any of it is
+written. Links are made last: nothing is written through them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 class _Plan(NamedTuple):
-    """What is to be made: every folder after the one that it is in, then the files."""
+    """What is to be made: every folder after the one that it is in, the files, the links."""
 
     folders: Sequence[str]
     files: Sequence[tuple[str, ZipEntry]]
+    links: Sequence[tuple[str, ZipEntry]]
 
 
 def unpack(source: str, target: str) -> None:
@@ -51,6 +53,9 @@ def unpack(source: str, target: str) -> None:
             os.chmod(place, tree.FOLDER_MODE)  # whatever the umask is
         for path, entry in plan.files:
             _extract(archive, entry, os.path.join(target, path))
+        for path, entry in plan.links:
+            _link(archive, entry, os.path.join(target, path))
+        _check_links(source, target, [path for path, _ in plan.links])
 
 
 def unpacked_bytes(source: str) -> int:
@@ -104,7 +109,9 @@ def _plan(source: str, entries: Sequence[ZipEntry]) -> _Plan:
     problems += both
     if problems:
         raise refused(source, problems)
-    return _Plan(sorted(folders), [*files.items()])
+    links = [(path, entry) for path, entry in files.items() if _is_link(entry)]
+    plain = [(path, entry) for path, entry in files.items() if not _is_link(entry)]
+    return _Plan(sorted(folders), plain, links)
 
 
 def _add_folders(path: str, folders: set[str]) -> None:
@@ -123,8 +130,8 @@ def _fault_of(entry: ZipEntry) -> str | None:
     if fault:
         return fault
     kind, folder = stat.S_IFMT(entry.mode), entry.name.endswith("/")
-    if kind == stat.S_IFLNK:
-        return "is a symbolic link; put the file itself into the archive"
+    if _is_link(entry) and not folder:
+        return None if 0 < entry.bytes <= PATH_BYTES_MAX else "is a link that leads nowhere"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is neither a file nor a folder"
     if kind and (kind == stat.S_IFDIR) != folder:
@@ -134,6 +141,10 @@ def _fault_of(entry: ZipEntry) -> str | None:
     if not folder and entry.mode & tree.SPECIAL_BITS:
         return "has a setuid, setgid or sticky bit; pack it without"
     return None
+
+
+def _is_link(entry: ZipEntry) -> bool:
+    return stat.S_ISLNK(entry.mode)
 
 
 def _fault_of_name(name: str) -> str | None:
@@ -164,3 +175,24 @@ def _extract(archive: ZipReader, entry: ZipEntry, place: str) -> None:
             file.write(piece)
         os.fchmod(file.fileno(), tree.file_mode(entry.mode))
     os.utime(place, (entry.made_s, entry.made_s))
+
+
+def _link(archive: ZipReader, entry: ZipEntry, place: str) -> None:
+    content = b"".join(archive.content(entry))
+    if b"\0" in content:
+        raise Unsound(f"{entry.name!r} links to a name with a NUL character")
+    os.symlink(content, place)
+
+
+def _check_links(source: str, target: str, links: Iterable[str]) -> None:
+    """Raises ConfigError for those that lead out of the folder, also by way of others."""
+    inside = os.path.realpath(target)
+    problems = []
+    for link in links:
+        place = os.path.join(target, link)
+        leads_to = os.path.realpath(place)
+        if os.path.commonpath([inside, leads_to]) != inside:
+            shown = strict.shown(os.readlink(place))
+            problems.append(Problem(strict.shown(link), f"links to {shown}, outside the archive"))
+    if problems:
+        raise refused(source, problems)

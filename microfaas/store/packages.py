@@ -129,18 +129,18 @@ def zipped(folder: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in tree.walk(folder):
-            # A link to a file is that file: no archive may have links in it.
-            mode = os.stat(entry.path).st_mode
-            is_folder = stat.S_ISDIR(mode)
-            if is_folder and stat.S_ISLNK(entry.status.st_mode):
-                raise MachineError(f"cannot pack {entry.path}: it is a link to a folder")
-            info = zipfile.ZipInfo(entry.name + "/" * is_folder, _WHEN)
+            mode = entry.status.st_mode
+            info = zipfile.ZipInfo(entry.name + "/" * stat.S_ISDIR(mode), _WHEN)
             info.external_attr = mode << 16
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, b"" if is_folder else _content(entry.path))
+            archive.writestr(info, _content(entry.path, mode))
     return buffer.getvalue()
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, mode: int) -> bytes:
+    if stat.S_ISDIR(mode):
+        return b""
+    if stat.S_ISLNK(mode):
+        return os.fsencode(os.readlink(path))
     with open(path, "rb") as file:
         return file.read()

@@ -199,7 +199,6 @@ def test_a_hostile_name_is_refused(store: CodeStore, tmp_path: Path, name: str) 
 
 
 MODES = {
-    0o120777: "is a symbolic link",
     0o020666: "is neither a file nor a folder",
     0o060660: "is neither a file nor a folder",
     0o010644: "is neither a file nor a folder",
@@ -216,6 +215,66 @@ MODES = {
 def test_a_hostile_mode_is_refused(store: CodeStore, tmp_path: Path, made_mode: int) -> None:
     whole = archive(Made(name=b"first"), Made(mode=made_mode))
     assert f"'app.py': {MODES[made_mode]}" in refused(store, tmp_path, whole)
+
+
+LINK = 0o120777
+
+
+def test_links_within_the_folder_are_made(store: CodeStore, tmp_path: Path) -> None:
+    path = tmp_path / "made.zip"
+    path.write_bytes(
+        archive(
+            Made(name=b"lib/libz.so", content=b"../lib/./libz.so.1", mode=LINK),
+            Made(name=b"lib/libz.so.1", content=b"elf"),
+            Made(name=b"top", content=b"lib", mode=LINK),
+            Made(name=b"lib/here", content=b"..", mode=LINK),
+            Made(name=b"later", content=b"not/there", mode=LINK),
+        )
+    )
+    folder = Path(store.snapshot(str(path))[0])
+    assert (folder / "top" / "here" / "top" / "libz.so").read_bytes() == b"elf"
+    assert os.readlink(folder / "later") == "not/there"
+
+
+ESCAPES = {
+    "absolute": [(b"a", b"/etc/passwd")],
+    "the data directory": [(b"a", b"../../..")],
+    "by its way": [(b"a", b"lib/../../x")],
+    # As texts both stay inside; on disk x/y/z is the folder itself, and above it is outside.
+    "by another link": [(b"x/y/z", b"../.."), (b"a", b"x/y/z/..")],
+    "by one that dangles": [(b"a", b"b/../../c"), (b"b", b"../d")],
+}
+
+
+@pytest.mark.parametrize("links", ESCAPES.values(), ids=ESCAPES.keys())
+def test_a_link_that_leads_out_is_refused(
+    store: CodeStore, tmp_path: Path, links: list[tuple[bytes, bytes]]
+) -> None:
+    made = [Made(name=name, content=content, mode=LINK) for name, content in links]
+    text = refused(store, tmp_path, archive(Made(), Made(name=b"x/y/f"), *made))
+    assert "'a': links to " in text
+    assert "outside the archive" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "is a link that leads nowhere"),
+        (b"x" * 1025, "is a link that leads nowhere"),
+        (b"a\0b", "a NUL character"),
+    ],
+)
+def test_a_link_to_no_name_is_refused(
+    store: CodeStore, tmp_path: Path, content: bytes, why: str
+) -> None:
+    method = 8 if content else 0
+    made = Made(name=b"a", content=content, method=method, mode=LINK)
+    assert why in refused(store, tmp_path, archive(Made(), made))
+
+
+def test_nothing_is_written_through_a_link(store: CodeStore, tmp_path: Path) -> None:
+    entries = (Made(name=b"a", content=b"/tmp", mode=LINK), Made(name=b"a/x"))
+    assert "'a': is a file and a folder" in refused(store, tmp_path, archive(*entries))
 
 
 TWICE = {
