@@ -167,10 +167,14 @@ class Rules:
                 book.pop(name, None)
 
     async def publish(self, occurrences: Iterable[Occurrence], trace_id: str = "") -> None:
-        """Send events to whoever listens for them. Raises QueueFull, MachineError."""
+        """Send events to whoever listens for them. Raises ServiceError, QueueFull, MachineError."""
         batch = Batch()
-        for occurrence in occurrences:
-            self._add(batch, occurrence, trace_id)
+        try:
+            for occurrence in occurrences:
+                self._add(batch, occurrence, trace_id)
+        except RecursionError:
+            # Within an event a detail is nested deeper, and may be too deep only then.
+            raise ServiceError("ValidationException", "Detail is nested too deep.") from None
         await self._store.commit(batch)
 
     def sink(self, batch: Batch, _: str, body: bytes, __: object, trace_id: str = "") -> None:

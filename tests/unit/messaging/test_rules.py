@@ -121,6 +121,17 @@ async def test_an_event_is_taken_whole_or_not_at_all(bus: Bus) -> None:
     assert bus.bodies("function:f") == []
 
 
+async def test_an_event_nested_too_deep_to_be_sent_on_is_refused(bus: Bus) -> None:
+    await bus.rules.put(Rule(name="a", pattern=SHOP))
+    await bus.rules.put_targets("a", [Target(id="1", arn="f")])
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    with pytest.raises(ServiceError, match="nested too deep"):
+        await bus.put(x=deep)
+    assert bus.bodies("function:f") == []
+
+
 def record(condition: str) -> bytes:
     asked = {"requestId": "r", "functionArn": f"{LAMBDA}f:$LATEST", "condition": condition}
     return json.dumps({"version": "1.0", "requestContext": asked, "responsePayload": [1]}).encode()
