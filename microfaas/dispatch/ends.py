@@ -152,6 +152,8 @@ class Ends:
         """Tell those who want to know; what nobody takes when it failed becomes a dead letter."""
         settings, ok = rules.settings, condition == "Success"
         to = settings.on_success if ok else settings.on_failure
+        if ok and to is None:
+            return
         trace_id, again = self._trace(rules, message)
         if again and condition == "RecursiveInvocation":
             # Its record came back too: to tell of that would be the same loop.
