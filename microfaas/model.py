@@ -106,6 +106,11 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
 
 
+def qualified(function: str, qualifier: str) -> str:
+    """A function as it is called: `NAME`, or `NAME:QUALIFIER` for an alias or version."""
+    return f"{function}:{qualifier}" if qualifier else function
+
+
 def usual_log_group(function: str) -> str:
     """What CloudWatch calls the log of a function that names no other group."""
     return f"/aws/lambda/{function}"

@@ -24,7 +24,7 @@ from microfaas.config.reach import (
 )
 from microfaas.config.tables import FunctionTable
 from microfaas.errors import Problem
-from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits, LogSettings
+from microfaas.model import MEMORY_MB_PER_CPU, Function, Limits, LogSettings, qualified
 
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9-_]{1,64}")
 
@@ -51,7 +51,7 @@ class Trigger(msgspec.Struct, frozen=True):
     @property
     def called(self) -> str:
         """What it calls, as `NAME` or `NAME:QUALIFIER`."""
-        return f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+        return qualified(self.function, self.qualifier)
 
 
 class TriggerTable(msgspec.Struct, kw_only=True):

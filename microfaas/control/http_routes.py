@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from microfaas.config.http import ANY, REST, VARIABLE, Route
+from microfaas.model import qualified
 from microfaas.payloads.authorizers import Authorizer
 from microfaas.payloads.http_answer import Answer
 
@@ -31,7 +32,7 @@ class Served(NamedTuple):
     @property
     def called(self) -> str:
         """What it calls, as `NAME` or `NAME:QUALIFIER`."""
-        return f"{self.function}:{self.qualifier}" if self.qualifier else self.function
+        return qualified(self.function, self.qualifier)
 
 
 class Match(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 
 from microfaas.control.records import Edition, InvokeConfig, Settings
 from microfaas.messaging.targets import place
-from microfaas.model import Destination, EventSettings, Function, Limits
+from microfaas.model import Destination, EventSettings, Function, Limits, qualified
 from microfaas.payloads.eventbridge import BUS, bus_in
 from microfaas.runtime import RuntimeNotFound, Runtimes
 
@@ -110,7 +110,7 @@ def destination(arn: str) -> Destination | None:
     to = place(arn) if arn else None
     if to is None or to.kind == "stream":
         return None
-    return Destination(to.kind, f"{to.name}:{to.qualifier}" if to.qualifier else to.name)
+    return Destination(to.kind, qualified(to.name, to.qualifier))
 
 
 def whole_s(timeout_s: float) -> int:

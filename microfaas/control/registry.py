@@ -24,7 +24,7 @@ from microfaas.control.records import (
 )
 from microfaas.control.table import Edit, Table, commit
 from microfaas.errors import ServiceError
-from microfaas.model import LATEST, Address, EventSettings, Version
+from microfaas.model import LATEST, Address, EventSettings, Version, qualified
 from microfaas.store import tree
 from microfaas.store.functions import Functions
 from microfaas.store.resources import Resources
@@ -34,7 +34,7 @@ Origin = Literal["file", "api"]
 
 def key(name: str, qualifier: str = "") -> str:
     """What a record of a function, or of one of its versions or aliases, stands under."""
-    return f"{name}:{qualifier}" if qualifier else name
+    return qualified(name, qualifier)
 
 
 class Registry:

@@ -32,7 +32,7 @@ from microfaas.errors import (
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import JSON, Reply
 from microfaas.invoke import new_request_id
-from microfaas.model import Address, Invocation, Outcome
+from microfaas.model import Address, Invocation, Outcome, qualified
 from microfaas.payloads import authorizers
 from microfaas.payloads.authorizers import Authorizer
 from microfaas.payloads.http_request import HttpRequest, Occasion
@@ -91,7 +91,7 @@ class Authorizers:
         except _Unauthorized:
             return _refused(authorizer, _UNAUTHORIZED, "UnauthorizedException", seen)
         except _Failed as error:
-            name = f"{authorizer.function}:{authorizer.qualifier}".rstrip(":")
+            name = qualified(authorizer.function, authorizer.qualifier)
             _log.warning("request %s: the authorizer %s failed: %s", seen.request_id, name, error)
             return _failure(authorizer, error.kind, seen)
         if not verdict.allowed:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from microfaas.model import qualified
 from microfaas.templates.mapping import (
     Resource,
     Scene,
@@ -106,7 +107,7 @@ def source_mapping(scene: Scene, resource: Resource) -> None:
 
 def _elsewhere(given: Mapping[str, Any]) -> SourceMapping:
     name, qualifier = function_of(str(given["FunctionName"]))
-    whole = f"{name}:{qualifier}" if qualifier else name
+    whole = qualified(name, qualifier)
     return SourceMapping(name, {**given, "FunctionName": whole})
 
 
