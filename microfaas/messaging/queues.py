@@ -321,8 +321,9 @@ class Queues:
         """How many may be received, and how many not yet."""
         queue = self.directory.get(name)
         unavailable = self._queued.unavailable(queue.number, self._store.now_ms())
-        whole = self._store.depth(PREFIX + name).messages
-        return max(0, whole - sum(unavailable)), unavailable
+        depth = self._store.depth(PREFIX + name)
+        there = depth.messages - depth.coming
+        return max(0, there - sum(unavailable)), unavailable
 
     async def tidy(self) -> None:
         """Forget some of what is too old. To be called now and then."""

@@ -76,12 +76,14 @@ RowsOf = Callable[[Sequence[Message]], Sequence[Row]]
 
 @dataclass(slots=True)
 class Depth:
-    """What lies in a queue, what is just being put there included."""
+    """What lies in a queue, what is just being put there included; `coming` is how many of the
+    messages are not on disk yet."""
 
     name: str
     number: int
     messages: int = 0
     bytes: int = 0
+    coming: int = 0
     messages_max: int = 1_000_000
     bytes_max: int = 1024 * MIB
 
@@ -208,6 +210,7 @@ class MessageStore:
         try:
             done = self._db.submit(self._writes(batch, messages))
         except BaseException:
+            self._came(messages)
             self._count(messages, -1)
             raise
         # Who waits may be cancelled: what is on disk then is there nonetheless, and is told of.
@@ -297,6 +300,7 @@ class MessageStore:
         self._next_id = number + 1
         depth = self.depth(draft.queue)
         depth.messages += 1
+        depth.coming += 1
         depth.bytes += draft.size
         due_ms = self.now_ms() + draft.delay_ms if draft.delay_ms else 0
         at_ms = int(self._clock() * 1000)
@@ -329,6 +333,7 @@ class MessageStore:
     def _committed(
         self, done: asyncio.Future[None], batch: Batch, messages: Sequence[Message]
     ) -> None:
+        self._came(messages)
         if done.cancelled() or done.exception() is not None:
             self._count(messages, -1)
             return
@@ -337,6 +342,10 @@ class MessageStore:
             depth = self._depths[self._names[message.queue]]
             depth.bytes += len(attributes) - len(message.attributes)
         self._tell(messages, batch)
+
+    def _came(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._depths[self._names[message.queue]].coming -= 1
 
     def _count(self, messages: Iterable[Message], sign: int) -> None:
         for message in messages:

@@ -66,6 +66,16 @@ async def test_a_removal_by_many_at_once_counts_once(tmp_path: Path) -> None:
         assert world.store.depth("queue:q").messages == 1
 
 
+async def test_what_is_not_on_disk_yet_is_not_counted(tmp_path: Path) -> None:
+    async with opened(tmp_path, PLAIN) as world:
+        sent = asyncio.create_task(world.send("q", "a"))
+        while not world.store.depth("queue:q").coming:  # noqa: ASYNC110  # of this turn alone
+            await asyncio.sleep(0)
+        assert world.queues.count("q") == (0, (0, 0))
+        await sent
+        assert world.queues.count("q") == (1, (0, 0))
+
+
 async def test_handles_that_are_none_are_refused(tmp_path: Path) -> None:
     async with opened(tmp_path, PLAIN) as world:
         await world.send("q", "a")

@@ -95,7 +95,7 @@ async def test_a_batch_is_all(store: MessageStore, db: Database) -> None:
 
 async def test_a_batch_is_nothing(store: MessageStore, db: Database) -> None:
     old = await store.put(draft(b"old"))
-    before = [(d.name, d.messages, d.bytes) for d in store.depths()]
+    before = [(d.name, d.messages, d.bytes, d.coming) for d in store.depths()]
     heard = told(store)
     batch = Batch()
     batch.put(draft(b"new"))
@@ -104,7 +104,7 @@ async def test_a_batch_is_nothing(store: MessageStore, db: Database) -> None:
     with pytest.raises(MachineError):
         await store.commit(batch)
     assert bodies(store) == [b"old"]
-    assert [(d.name, d.messages, d.bytes) for d in store.depths()] == before
+    assert [(d.name, d.messages, d.bytes, d.coming) for d in store.depths()] == before
     assert heard == []
     await store.put(draft(b"after"))
     assert bodies(store) == [b"old", b"after"]
@@ -115,7 +115,7 @@ async def test_a_batch_that_no_database_takes_is_nothing(store: MessageStore, db
     db.close()
     with pytest.raises(MachineError, match="not open for writing"):
         await store.put(draft())
-    assert store.depth(QUEUE).messages == 1
+    assert (store.depth(QUEUE).messages, store.depth(QUEUE).coming) == (1, 0)
 
 
 async def test_ids_follow_the_commits(store: MessageStore) -> None:
@@ -228,6 +228,7 @@ async def test_what_is_just_being_put_counts(store: MessageStore) -> None:
     results = await asyncio.gather(*(store.put(draft()) for _ in range(10)), return_exceptions=True)
     assert [type(result) for result in results] == [Message] * 3 + [QueueFull] * 7
     assert len(bodies(store)) == 3
+    assert store.depth(QUEUE).coming == 0
 
 
 async def test_after_a_restart_all_is_there_in_order(db: Database) -> None:
