@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The tests of one file share servers, so they stay together; what they start takes the CPUs too.
-# What takes long comes first, which is not where many tests are.
-PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n auto --maxprocesses 4 --dist loadfile \
-	--no-loadscope-reorder
+# What takes long comes first, which is not where many tests are. A script's job in the background
+# ignores Ctrl-C, and so would all that the tests start and stop by it.
+PYTEST := env --default-signal=INT,QUIT $(BIN)/python -m pytest -p no:cacheprovider -n auto \
+	--maxprocesses 4 --dist loadfile --no-loadscope-reorder
 EXAMPLES := examples/thumbnails examples/food-delivery examples/log-analytics
 SETUP := $(VENV)/.ready $(EXAMPLES:%=%/.venv/.ready)
 # What the tests run in other languages than Python.
