@@ -64,7 +64,7 @@ def command() -> list[str]:
     script = os.path.join(os.path.dirname(sys.executable), "microfaas")
     if os.access(script, os.X_OK):
         return [script]
-    return [sys.executable, "-c", "from microfaas.cli import main; main()"]
+    return [sys.executable, "-m", "microfaas"]
 
 
 def answers(port: int) -> bool:

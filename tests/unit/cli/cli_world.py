@@ -17,7 +17,7 @@ from microfaas.linux.machine import Facility
 ROOT = Path(__file__).parents[3]
 REQUEST_ID = "8f5c6e0a-0b43-4c5e-9a52-7d3f6a1c9f10"
 NOBODY = "http://127.0.0.1:1"
-PROGRAM = [sys.executable, "-c", "from microfaas.cli import main; main(prog_name='microfaas')"]
+PROGRAM = [sys.executable, "-m", "microfaas"]
 WEAK = [
     Facility(name="memory", state="sampled", how="psutil", why="no cgroups", fix="be root"),
     Facility(name="cpu", state="off", how="", why="no cgroups", fix="be root"),
