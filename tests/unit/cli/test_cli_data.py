@@ -63,7 +63,7 @@ class TestLogs:
             file.close()
             assert process.stdout.readline() == b"something new\n"
             process.send_signal(signal.SIGINT)
-            assert process.wait(5) == 130
+            assert process.wait(60) == 130
             assert process.stderr
             assert process.stderr.read() == b""
 
@@ -74,12 +74,12 @@ class TestLogs:
             process.stdout.readline()
             process.stdout.close()
             file = log.LogFile(log.path_of(".microfaas", "hello"), 1000, 5)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 60
             while process.poll() is None and time.monotonic() < deadline:
                 file.write(b"more\n")
                 file.flush()
                 time.sleep(0.02)
-            assert process.wait(5) == 141
+            assert process.wait(60) == 141
             assert process.stderr
             assert process.stderr.read() == b""
 

@@ -40,7 +40,7 @@ from microfaas.store.functions import Functions
 from microfaas.store.packages import Packages
 from microfaas.store.resources import Resources
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CODE_BYTES_MAX = 4096
 SETTINGS = Settings(runtime="python", handler="app.go", role="arn:aws:iam::123456789012:role/r")
 

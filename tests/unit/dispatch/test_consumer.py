@@ -168,18 +168,16 @@ async def test_one_large_message_does_not_keep_the_workers_idle(
 
 
 async def test_what_is_delayed_is_taken_when_it_is_due(world: World) -> None:
-    due: dict[bytes, int] = {}
+    async def on_time(message: Message) -> None:
+        assert world.store.now_ms() >= message.due_ms
+        await world.remove(message)
+
+    world.work = on_time
+    world.workers = 1
+    # In one commit, however long it takes: their delays begin together.
+    delays = [Draft(QUEUE, b"%d" % delay_ms, delay_ms=delay_ms) for delay_ms in (150, 50, 100)]
     async with world.running():
-        for delay_ms in (150, 50, 100):
-            (message,) = await world.put(b"%d" % delay_ms, delay_ms=delay_ms)
-            due[message.body] = message.due_ms
-
-        async def on_time(message: Message) -> None:
-            assert world.store.now_ms() >= due.get(message.body, 0)
-            await world.remove(message)
-
-        world.work = on_time
-        await world.put(b"now")
+        await world.store.commit(Batch([*delays, Draft(QUEUE, b"now")]))
         await world.until_empty()
     assert world.seen == [b"now", b"50", b"100", b"150"]
 

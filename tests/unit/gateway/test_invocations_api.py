@@ -46,12 +46,13 @@ class World:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.gate = asyncio.Event()
+        self.begun, self.gate = asyncio.Event(), asyncio.Event()
         self.allowed = "admin"
         self.api: InvocationsApi
         self.events: Events
 
     async def answer(self, _: Invocation) -> Outcome:
+        self.begun.set()
         await self.gate.wait()
         return Outcome(status=Status.ERROR, payload='{"errorType":"É"}'.encode())
 
@@ -106,7 +107,7 @@ def world(db: Database) -> World:
 async def test_an_event_is_told_of_until_and_after_its_end(world: World) -> None:
     async with world.running():
         request_id = await world.accept()
-        await asyncio.sleep(0.01)
+        await world.begun.wait()
         status, running = await world.ask("GET", f"/invocations/{request_id}")
         assert (status, running["status"], running["payload"]) == (200, "running", None)
         assert (running["finished_at"], running["attempts"]) == (None, 0)

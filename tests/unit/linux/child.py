@@ -17,7 +17,7 @@ from microfaas.linux import syscalls as sys
 ROOT = os.geteuid() == 0
 # A function's uid; nobody has it.
 UID = users.UID_BASE + 1234
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 _Result = TypeVar("_Result")
 
 

@@ -17,7 +17,7 @@ from microfaas.linux.cells import Cells
 from microfaas.linux.warden import REQUEST_BYTES_MAX, CellRequest
 
 REQUEST = CellRequest(64, ["/tmp/shown"])
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Warden:

@@ -16,7 +16,7 @@ from microfaas.linux import network
 from microfaas.linux import syscalls as sys
 from microfaas.linux.network import Wires
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 EVERYWHERE = [("0.0.0.0", 80)]
 IPV6 = Path("/proc/net/if_inet6").exists()
 

@@ -20,7 +20,7 @@ from microfaas.pool.loading import InitFailed
 from microfaas.pool.pool import Pool
 from microfaas.pool.reaper import Reaper
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 FAULT = InitFailed(Status.INIT, b'{"errorType": "ImportError"}')
 
 

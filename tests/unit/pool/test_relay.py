@@ -22,7 +22,7 @@ INSIDE = "127.0.0.2"  # stands for a name
 REFUSED = "127.0.0.4"
 OUTSIDE = "127.0.0.1"
 LARGE = os.urandom(1 << 20) * 8
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 # What is to replace it is newer than what may be installed.
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")

@@ -92,6 +92,7 @@ async def test_without_leases_closes_and_rest_are_trusted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "being_written", lambda _: None)
+    monkeypatch.setattr(bucket, "QUIET_S", 3600.0)
     monkeypatch.setattr(bucket, "RECHECK_S", 0.01)
     monkeypatch.setattr(following, "TICK_S", 0.01)
     (world.inbox / "rested").touch()
@@ -301,13 +302,15 @@ async def test_an_overflow_loses_nothing(world: World, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(watching.Watch, "on_event", on_event)
     watches: list[watching.Watch] = []
+    (world.inbox / "first").touch()
     open_watch = watching.Watch.open
     monkeypatch.setattr(
         watching.Watch, "open", lambda self: (watches.append(self), open_watch(self))[1]
     )
     async with world.running():
-        await until(lambda: bool(watches))
-        await asyncio.sleep(0.1)
+        # Then what was there at the start has been looked at.
+        await until(lambda: world.keys == ["first"])
+        world.records.clear()
         (world.inbox / "deep" / "er").mkdir(parents=True)
         (world.inbox / "deep" / "er" / "lost").touch()
         await asyncio.sleep(0.1)
