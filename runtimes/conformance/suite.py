@@ -33,7 +33,7 @@ ALONE = "concurrency_max = 1"
 # The function `cases` again, each under the settings that a test needs.
 CASES: dict[str, str] = {
     "cases": 'environment = { COLOUR = "blue", TEXT = "\\u00e4 \\"quoted\\"" }',
-    "brief": "timeout_s = 1",
+    "brief": "timeout_s = 2",
     "hungry": "memory_mb = 256",
     "counting": ALONE,
     "exiting": ALONE,

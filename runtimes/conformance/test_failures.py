@@ -65,7 +65,7 @@ def test_an_invocation_that_takes_too_long_is_ended(
 ) -> None:
     error = served.invoke("brief", event(**fields)).error  # type: ignore[arg-type]
     assert error["errorType"] == "Sandbox.Timedout"
-    assert error["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
+    assert error["errorMessage"].endswith("Error: Task timed out after 2.00 seconds")
     assert served.call("echo", "brief", value=1) == 1
 
 

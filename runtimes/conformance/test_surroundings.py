@@ -45,7 +45,7 @@ def test_without_a_client_context_and_a_qualifier_there_are_none(served: Served)
 
 def test_the_remaining_time_is_below_the_limit(served: Served) -> None:
     assert 0 < served.call("remaining") <= 30_000
-    assert 0 < served.call("remaining", "brief") <= 1_000
+    assert 0 < served.call("remaining", "brief") <= 2_000
 
 
 def test_the_environment_is_lambdas_and_the_functions(served: Served, language: Language) -> None:
@@ -120,13 +120,18 @@ def test_nothing_runs_between_invocations(served: Served, language: Language) ->
 
 
 def test_invocations_at_once_run_in_instances_of_their_own(served: Served) -> None:
-    with ThreadPoolExecutor(CONCURRENCY_MAX) as threads:
-        results = threads.map(
-            lambda _: served.call("sleep", "several", seconds=0.5), range(CONCURRENCY_MAX)
-        )
-        assert list(results) == [0.5] * CONCURRENCY_MAX
-    instances = served.project.functions()["several"]["instances"]
-    assert len({instance["pid"] for instance in instances}) == CONCURRENCY_MAX
+    def pids_after(seconds: float) -> set[int]:
+        with ThreadPoolExecutor(CONCURRENCY_MAX) as threads:
+            calls = [
+                threads.submit(served.call, "sleep", "several", seconds=seconds)
+                for _ in range(CONCURRENCY_MAX)
+            ]
+        assert [call.result() for call in calls] == [seconds] * CONCURRENCY_MAX
+        instances = served.project.functions()["several"]["instances"]
+        return {instance["pid"] for instance in instances}
+
+    # On a slow machine only what takes long is met by the next one.
+    assert any(len(pids_after(seconds)) == CONCURRENCY_MAX for seconds in (0.5, 2.5, 12.5))
 
 
 def test_a_server_that_is_stopped_leaves_no_process(own_server: Served) -> None:

@@ -42,10 +42,12 @@ output_mb_max = 1
 [functions.fresh]
 handler = "hostile.handler"
 code = "hostile"
+timeout_s = 60
 isolation = "request"
 
 [functions.victim]
 code = "victim"
+timeout_s = 60
 environment = {{ MARK = "{MARK}" }}
 secrets = {{ SECRET = {{ file = "secret" }} }}
 """
@@ -55,7 +57,7 @@ handler = "evil_init.handler"
 code = "hostile"
 memory_mb = 64
 processes_max = 32
-init_timeout_s = 2
+init_timeout_s = {init_timeout_s}
 ready_ahead = 0
 isolation = "request"
 environment = {{ MODE = "{mode}" }}
@@ -64,6 +66,12 @@ EVIL_MODES = (
     "flood_control", "lie_about_forks", "claim_to_be_ready", "leave_links", "hang", "exit", "bomb",
     "eat", "evade", "leave_daemons",
 )  # fmt: skip
+
+
+def _evil(mode: str) -> str:
+    """A function that attacks while it is loaded, for as long as it is let unless it loads."""
+    init_timeout_s = 60 if mode.startswith("leave_") else 2
+    return EVIL.format(mode=mode, init_timeout_s=init_timeout_s)
 
 
 class World:
@@ -83,7 +91,7 @@ class World:
             shutil.copy(HERE / f"{name}.py", root / "hostile")
         self.project.write("victim/app.py", VICTIM)
         self.project.write("secret", MARK).chmod(0o600)
-        evil = "".join(EVIL.format(mode=mode) for mode in EVIL_MODES)
+        evil = "".join(_evil(mode) for mode in EVIL_MODES)
         self.project.write("microfaas.toml", CONFIG + evil)
         self.listener = socket.socket(socket.AF_UNIX)
         self.path_socket = str(folder / "service.sock")

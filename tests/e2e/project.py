@@ -18,7 +18,7 @@ import boto3
 import botocore.config
 
 START_S_MAX = 120.0
-STOP_S_MAX = 30.0
+STOP_S_MAX = 90.0
 BIN = Path(sys.executable).parent
 Command = Sequence[str | os.PathLike[str]]
 
@@ -130,8 +130,10 @@ class Project:
         )
 
     def log(self, name: str) -> str:
+        """What a function has logged; a line that is just being written is not in it."""
         path = self.data / "logs" / f"{name}.log"
-        return path.read_text() if path.exists() else ""
+        text = path.read_text() if path.exists() else ""
+        return text[: text.rfind("\n") + 1]
 
     def pids(self) -> set[int]:
         """Every process of this project's: the server's session, and what is in its cgroups."""

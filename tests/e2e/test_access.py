@@ -194,9 +194,13 @@ def test_a_running_server_sees_keys_come_and_go(made: Project) -> None:
     assert made.cli("keys", "revoke", made.key[0]).returncode == 0
     until(lambda: status() == 403, "the open connection to be refused")
     assert code(made) == "UnrecognizedClientException"
-    rows = json.loads(made.cli("keys", "list", "--json").stdout)["keys"]
-    assert rows[0]["state"] == "revoked"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", rows[0]["last_used"])
+
+    def listed() -> Any:
+        return json.loads(made.cli("keys", "list", "--json").stdout)["keys"][0]
+
+    assert listed()["state"] == "revoked"
+    used = until(lambda: listed()["last_used"], "the use to be written down")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", used)
     assert made.stop() == 0
     assert [entry["action"] for entry in audited(made) if entry["action"] != "request"] == [
         "start",

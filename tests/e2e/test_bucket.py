@@ -205,8 +205,8 @@ def test_killed_during_a_burst_it_loses_no_file(bucket: Bucket) -> None:
         bucket.project.start()
     dropping.join()
     wanted = {f"{number % 10}/file {number}" for number in range(count)}
-    until(lambda: len(os.listdir(bucket.out)) >= count, "all files", 120)
-    until(lambda: set(bucket.keys()) == wanted, "every file", 120)
+    until(lambda: len(os.listdir(bucket.out)) >= count, "all files", 600)
+    until(lambda: set(bucket.keys()) == wanted, "every file", 600)
     until(lambda: _ledger(bucket.project) == wanted, "the ledger")
     # By the request's id: what ran twice is there once, and nothing was two events.
     assert Counter(bucket.keys()) == Counter(wanted)

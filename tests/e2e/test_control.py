@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -301,9 +300,7 @@ def test_what_a_file_says_is_not_changed_by_the_api(project: Project) -> None:
     assert lambdas.publish_version(FunctionName="f")["Version"] == "1"
     lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     project.write("app.py", "def handler(event, context):\n    return 'new'\n")
-    deadline = time.monotonic() + 20
-    while call(lambdas) != "new" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: call(lambdas) == "new", "the new code")
     assert call(lambdas, qualifier="live")["version"] == "1"
     project.kill()
     project.start()
@@ -342,10 +339,11 @@ def test_a_file_does_not_take_the_name_of_an_apis_function(project: Project) -> 
 
 
 def test_strictly_a_change_shows_as_in_progress(project: Project) -> None:
-    project.write("microfaas.toml", "[api]\nstrict = true\nupdate_s = 3\n")
+    project.write("microfaas.toml", "[api]\nstrict = true\nupdate_s = 6\n")
     project.start()
     lambdas = client(project)
     made = create(lambdas, Environment={"Variables": {"SAID": "one"}})
+    assert call(lambdas)["said"] == "one"
     changed = lambdas.update_function_configuration(
         FunctionName="f", Environment={"Variables": {"SAID": "two"}}
     )
@@ -362,10 +360,7 @@ def test_strictly_a_change_shows_as_in_progress(project: Project) -> None:
         f"resource: {ARN}",
     )
     lambdas.get_waiter("function_updated_v2").wait(FunctionName="f")
-    deadline = time.monotonic() + 20
-    while call(lambdas)["said"] != "two":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: call(lambdas)["said"] == "two", "the change")
     with pytest.raises(ClientError) as caught:
         create(lambdas, "old", Runtime="python3.7")
     assert refusal(caught)[2].startswith("The runtime parameter of python3.7 is no longer")
@@ -373,7 +368,7 @@ def test_strictly_a_change_shows_as_in_progress(project: Project) -> None:
 
 
 def test_strictly_an_update_may_publish_what_it_makes(project: Project) -> None:
-    project.write("microfaas.toml", "[api]\nstrict = true\nupdate_s = 3\n")
+    project.write("microfaas.toml", "[api]\nstrict = true\nupdate_s = 6\n")
     project.start()
     lambdas = client(project)
     create(lambdas)

@@ -204,13 +204,16 @@ def test_its_log_can_be_read(served: Project, lambdas: Aws) -> None:
     until(lambda: len(aws(served, "logs", *wanted, "--filter-pattern", "said")) == 2, "the log")
     found = aws(served, "logs", *wanted, "--filter-pattern", "two")
     assert [each.strip() for each in found] == ["said two"]
-    kinds = []
-    for stream in aws(served, "logs", "describe-log-streams", *group)["logStreams"]:
-        name = ("--log-stream-name", stream["logStreamName"])
-        read = ("get-log-events", *group, *name, "--start-from-head")
-        kinds += [each["message"].split()[0] for each in aws(served, "logs", *read)["events"]]
-    kinds = [each for each in kinds if each != "INIT_START"]
-    assert kinds == 2 * ["START", "said", "END", "REPORT"]
+
+    def kinds() -> list[str]:
+        found = []
+        for stream in aws(served, "logs", "describe-log-streams", *group)["logStreams"]:
+            name = ("--log-stream-name", stream["logStreamName"])
+            read = ("get-log-events", *group, *name, "--start-from-head")
+            found += [each["message"].split()[0] for each in aws(served, "logs", *read)["events"]]
+        return [each for each in found if each != "INIT_START"]
+
+    until(lambda: kinds() == 2 * ["START", "said", "END", "REPORT"], "the records")
     groups = aws(served, "logs", "describe-log-groups")["logGroups"]
     assert [each["logGroupName"] for each in groups] == ["/aws/lambda/f"]
 

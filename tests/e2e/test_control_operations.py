@@ -22,7 +22,7 @@ from tests.e2e.other_steps import AROUND
 from tests.e2e.project import Project
 from tests.e2e.test_access import create as create_key
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 IN_USE = "ResourceInUseException"
 CONFIG = """
 auth = true

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from tests.e2e.control import call, client, create, package
 from tests.e2e.project import BIN, Project, until
 
-READY_S_MAX = 30.0
+READY_S_MAX = 60.0
 SLOW = "import time\n\ndef handler(event, context):\n    time.sleep(event)\n"
 
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
             409,
         )
         assert error["Error"]["Message"].endswith("in the following state: Failed")
-    assert len(events(project, "waiting")) == 2
+    until(lambda: len(events(project, "waiting")) == 2, "both events to wait")
     lambdas.update_function_code(FunctionName="f", ZipFile=package())
     until(lambda: len(events(project, "ok")) == 2, "the events", timeout_s=90)
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_run_any_more_has_failed_and_its_events_wait(
 def test_provisioned_instances_are_there_before_they_are_called(
     project: Project, lambdas: Any
 ) -> None:
-    create(lambdas, code=KIND, Publish=True)
+    create(lambdas, code=KIND, Publish=True, Timeout=60)
     lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     made = lambdas.put_provisioned_concurrency_config(
         FunctionName="f", Qualifier="live", ProvisionedConcurrentExecutions=2
@@ -186,7 +186,7 @@ def test_provisioned_instances_are_there_before_they_are_called(
         lambdas = client(project)
     settled(lambdas, "live")
     with ThreadPoolExecutor(3) as callers:
-        told = list(callers.map(lambda _: call(lambdas, qualifier="live", event=1.5), range(3)))
+        told = list(callers.map(lambda _: call(lambdas, qualifier="live", event=4), range(3)))
     kinds = sorted(each["kind"] for each in told)
     assert kinds == ["on-demand", "provisioned-concurrency", "provisioned-concurrency"]
     lambdas.delete_provisioned_concurrency_config(FunctionName="f", Qualifier="live")

@@ -26,7 +26,7 @@ def handler(event, context):
     return {"n": number, "id": context.aws_request_id}
 """
 CONFIG = """[functions.app]
-timeout_s = 60
+timeout_s = 600
 concurrency_max = 2
 mounts = {{ OUT = {{ path = "out", write = true }} }}
 retry_delay_s = 0.1
@@ -148,7 +148,7 @@ def test_killed_with_events_accepted_it_runs_all_of_them(durable: Durable) -> No
     durable.project.start()
     results = [json.loads(durable.cli("result", ids[number], "--wait")) for number in (0, 1, 199)]
     assert [result["n"] for result in results] == [0, 1, 199]
-    until(lambda: not _left(durable), "all events", 60)
+    until(lambda: not _left(durable), "all events", 300)
     runs = durable.runs()
     del runs["gate"]
     assert set(runs) == set(ids)

@@ -30,7 +30,7 @@ ALLOWED = {"Runtime.ExitError", "ServiceException", "TooManyRequestsException"}
 @pytest.fixture
 def loaded(project: Project) -> Project:
     project.write("app.py", APP)
-    project.write("microfaas.toml", "[functions.app]\nconcurrency_max = 4\n")
+    project.write("microfaas.toml", "[functions.app]\nconcurrency_max = 4\ntimeout_s = 30\n")
     project.start()
     project.invoke("app")
     return project
@@ -113,7 +113,7 @@ def test_stopping_waits_for_what_runs_and_takes_nothing_new(loaded: Project) -> 
 def test_stopping_ends_what_runs_and_keeps_the_events_that_wait(loaded: Project) -> None:
     client = loaded.lambda_client()
     for _ in range(12):
-        client.invoke(FunctionName="app", InvocationType="Event", Payload=b'{"s": 0.5}')
+        client.invoke(FunctionName="app", InvocationType="Event", Payload=b'{"s": 2}')
     until(lambda: _busy(loaded), "an event to run")
     assert loaded.stop() == 0
     ended = loaded.log("app").count("REPORT RequestId") - 1
@@ -154,7 +154,7 @@ def _kill(project: Project, what: str) -> bool:
 
 def _outcome(project: Project, event: Any = None) -> str:
     try:
-        client = project.lambda_client(read_timeout=30)
+        client = project.lambda_client(read_timeout=60)
         reply = client.invoke(FunctionName="app", Payload=json.dumps(event or {}))
     except botocore.exceptions.ClientError as error:
         return str(error.response["Error"]["Code"])

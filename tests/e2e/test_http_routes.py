@@ -57,7 +57,7 @@ GUARDED = """
 auth = true
 [functions.guard]
 handler = "app.guard"
-timeout_s = 1
+timeout_s = 3
 [functions.token]
 handler = "app.token"
 [functions.rest]

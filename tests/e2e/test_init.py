@@ -11,18 +11,26 @@ import pytest
 from tests.e2e.project import Project, until
 
 ECHO = "def handler(event, context):\n    return event\n"
+# Calls that wait for each other run at once, however slow the machine is.
+MEETING = """import os, time
+def meet(context, count):
+    folder = os.environ["MEET"]
+    open(os.path.join(folder, context.aws_request_id), "w").close()
+    while len(os.listdir(folder)) < count:
+        time.sleep(0.01)
+"""
+MET = 'timeout_s = 60\nmounts = { MEET = { path = "meet", write = true } }\n'
 
 
 def test_the_module_is_loaded_once_for_all_instances(project: Project) -> None:
     project.write(
         "app.py",
-        "import random, time, uuid\nLOADED = time.time_ns()\nrandom.seed(1)\n"
-        "def handler(event, context):\n    time.sleep(0.3)\n"
+        f"{MEETING}import random, uuid\nLOADED = time.time_ns()\nrandom.seed(1)\n"
+        "def handler(event, context):\n    meet(context, 4)\n"
         "    return {'loaded': LOADED, 'random': random.random(), 'uuid': str(uuid.uuid4())}\n",
     )
-    project.write("microfaas.toml", "[functions.app]\n")
-    project.start()
-    seen = _at_once(project, "app", 4)
+    project.write("microfaas.toml", f"[functions.app]\n{MET}")
+    seen = _at_once(project, 4)
     assert len({row["loaded"] for row in seen}) == 1
     assert len({row["random"] for row in seen}) == 4
     assert len({row["uuid"] for row in seen}) == 4
@@ -42,25 +50,23 @@ def test_a_module_that_must_not_be_forked_is_loaded_by_each_instance(
 ) -> None:
     project.write(
         "app.py",
-        f"import time\n{unsafe}\nLOADED = time.time_ns()\n"
-        "def handler(event, context):\n    time.sleep(0.3)\n    return {'loaded': LOADED}\n",
+        f"{MEETING}{unsafe}\nLOADED = time.time_ns()\n"
+        "def handler(event, context):\n    meet(context, 3)\n    return {'loaded': LOADED}\n",
     )
-    project.write("microfaas.toml", "[functions.app]\n")
-    project.start()
-    assert len({row["loaded"] for row in _at_once(project, "app", 3)}) == 3
+    project.write("microfaas.toml", f"[functions.app]\n{MET}")
+    assert len({row["loaded"] for row in _at_once(project, 3)}) == 3
 
 
 def test_numpy_leaves_a_function_forkable(project: Project) -> None:
     project.write(
         "app.py",
-        "import time\nimport numpy\nLOADED = time.time_ns()\n"
-        "def handler(event, context):\n    time.sleep(0.3)\n"
+        f"{MEETING}import numpy\nLOADED = time.time_ns()\n"
+        "def handler(event, context):\n    meet(context, 3)\n"
         "    return {'loaded': LOADED, 'sum': float(numpy.ones((64, 64)).dot(numpy.ones(64))[0]),"
         " 'random': float(numpy.random.random())}\n",
     )
-    project.write("microfaas.toml", f'[functions.app]\ninterpreter = "{sys.executable}"\n')
-    project.start()
-    seen = _at_once(project, "app", 3)
+    project.write("microfaas.toml", f'[functions.app]\ninterpreter = "{sys.executable}"\n{MET}')
+    seen = _at_once(project, 3)
     assert len({row["loaded"] for row in seen}) == 1
     assert len({row["random"] for row in seen}) == 3
     assert seen[0]["sum"] == 64.0
@@ -105,7 +111,8 @@ def test_what_a_module_leaves_in_tmp_is_in_every_instance(project: Project) -> N
 )
 def test_a_function_that_cannot_be_loaded_says_why(project: Project, text: str, kind: str) -> None:
     project.write("app.py", text)
-    project.write("microfaas.toml", "[functions.app]\ninit_timeout_s = 1\n")
+    init_timeout_s = 3 if kind == "Sandbox.Timedout" else 60
+    project.write("microfaas.toml", f"[functions.app]\ninit_timeout_s = {init_timeout_s}\n")
     project.start()
     assert project.fail("app")["errorType"] == kind
     # The fault may have been a passing one: every call tries again.
@@ -150,6 +157,9 @@ def _works(project: Project) -> bool:
     return "FunctionError" not in project.lambda_client().invoke(FunctionName="app")
 
 
-def _at_once(project: Project, name: str, count: int) -> list[dict[str, object]]:
+def _at_once(project: Project, count: int) -> list[dict[str, object]]:
+    """What calls of `app` see that run at once."""
+    (project.root / "meet").mkdir()
+    project.start()
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: project.invoke(name), range(count)))
+        return list(pool.map(lambda _: project.invoke("app"), range(count)))

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.control import client
 from tests.e2e.project import Project
-from tests.e2e.test_mappings import got, until
+from tests.e2e.test_mappings import depth, got, until
 
 MOTO = Path(__file__).parents[1] / "aws/.venv/bin/moto_server"
 START_S_MAX = 60.0
@@ -142,15 +142,18 @@ def test_what_happens_to_a_tables_items(served: Project, moto: str) -> None:
     assert second["dynamodb"]["OldImage"] == first["dynamodb"]["NewImage"]
     assert isinstance(first["dynamodb"]["ApproximateCreationDateTime"], int | float)
 
-    # A power cut, and a batch that is given up.
+    # A power cut, and a batch that is given up. What comes next is begun when all before it is
+    # dealt with.
+    put(tables, "items", "a1")
+    until(lambda: len(records(served)) == 4)
     served.kill()
     put(tables, "items", "raise")
     put(tables, "items", "a2")
     served.start()
-    until(lambda: len(records(served)) >= 5)
+    until(lambda: depth(served, "lost") == 1)
     queues = client(served, "sqs")
     url = queues.get_queue_url(QueueName="lost")["QueueUrl"]
-    (message,) = queues.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    (message,) = queues.receive_message(QueueUrl=url)["Messages"]
     told = json.loads(message["Body"])
     assert told["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert told["DDBStreamBatchInfo"]["streamArn"] == arn

@@ -92,21 +92,21 @@ CONFIG = """
 [queues.loop]
 dead_letter_queue = "looped"
 receives_max = 1
-visibility_timeout_s = 3
+visibility_timeout_s = 6
 
 [queues.looped]
 
 [queues."ordered.fifo"]
 dead_letter_queue = "looped.fifo"
 receives_max = 1
-visibility_timeout_s = 3
+visibility_timeout_s = 6
 
 [queues."looped.fifo"]
 
 [queues.of-node]
 dead_letter_queue = "looped"
 receives_max = 1
-visibility_timeout_s = 3
+visibility_timeout_s = 6
 
 [topics.round]
 [topics.raw]
@@ -147,15 +147,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         shutil.copytree(NODE / "node_modules" / name, layer / "nodejs" / "node_modules" / name)
     settings = (
         f"interpreter = {json.dumps(sys.executable)}\nmemory_mb = 256\nconcurrency_max = 20\n"
-        'timeout_s = 3\nmounts.OUT = { path = "out", write = true }\n'
+        'init_timeout_s = 60\nmounts.OUT = { path = "out", write = true }\n'
     )
-    lines = [
-        f"{line}\n{settings}" if line.startswith("[functions.") else line
-        for line in CONFIG.splitlines()
-    ]
+    lines = []
+    for line in CONFIG.splitlines():
+        lines.append(line)
+        if line.startswith("[functions."):
+            # What calls itself waits for all that follow; what is queued is hidden for so long.
+            timeout_s = 6 if line == "[functions.queued]" else 120
+            lines.append(f"timeout_s = {timeout_s}\n{settings}")
     lines.append(
         f'[functions.noded]\nruntime = "nodejs"\ncode = "node"\nlayers = ["{layer}"]\n'
-        'memory_mb = 512\ntimeout_s = 3\nmounts.OUT = { path = "out", write = true }\n'
+        "memory_mb = 512\ntimeout_s = 6\ninit_timeout_s = 60\n"
+        'mounts.OUT = { path = "out", write = true }\n'
         'triggers = [{ type = "queue", queue = "of-node" }]\n'
     )
     project.write("microfaas.toml", "\n".join(lines))

@@ -12,7 +12,11 @@ from tests.e2e.project import Project, until
 @pytest.fixture
 def served(project: Project) -> Project:
     project.write("app.py", _app("one"))
-    project.write("microfaas.toml", "[functions.app]\ntimeout_s = 20\n")
+    (project.root / "gate").mkdir()
+    project.write(
+        "microfaas.toml",
+        '[functions.app]\ntimeout_s = 120\nmounts = { GATE = { path = "gate" } }\n',
+    )
     project.start()
     assert project.invoke("app") == "one"
     return project
@@ -20,12 +24,13 @@ def served(project: Project) -> Project:
 
 def test_an_edit_is_served_and_what_runs_finishes_on_the_old_code(served: Project) -> None:
     results: list[str] = []
-    running = threading.Thread(target=lambda: results.append(served.invoke("app", {"s": 2})))
+    running = threading.Thread(target=lambda: results.append(served.invoke("app", {"wait": True})))
     running.start()
     until(lambda: any(i["state"] == "busy" for i in _instances(served)), "the call to run")
     served.write("app.py", _app("two"))
     until(lambda: served.invoke("app") == "two", "the new code")
-    assert running.is_alive()
+    assert results == []
+    (served.root / "gate" / "open").touch()
     running.join()
     assert results == ["one"]
 
@@ -80,8 +85,9 @@ def test_a_module_that_the_handler_imports_counts(served: Project) -> None:
 
 def _app(word: str) -> str:
     return (
-        "import time\ndef handler(event, context):\n"
-        f"    time.sleep(event.get('s', 0))\n    return {word!r}\n"
+        "import os, time\ndef handler(event, context):\n"
+        "    while event.get('wait') and not os.path.exists(os.environ['GATE'] + '/open'):\n"
+        f"        time.sleep(0.01)\n    return {word!r}\n"
     )
 
 

@@ -9,7 +9,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.control import call, client, create, package
-from tests.e2e.project import BIN, Project
+from tests.e2e.project import BIN, Project, until
 
 CONNECTIONS = 32
 VERSIONS = 50
@@ -62,6 +61,10 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def versions(self) -> set[str]:
+        """Those that have answered."""
+        return {answer[1] for answer, _, _ in list(self.answers)}
+
     def _run(self) -> None:
         """By bare HTTP: an SDK would take the processors from what is to be deployed."""
         connection = http.client.HTTPConnection(urlsplit(self._project.url).netloc)
@@ -90,7 +93,7 @@ def publish(lambdas: Any, number: int) -> str:
 
 
 def test_fifty_versions_are_deployed_under_load(project: Project, lambdas: Any) -> None:
-    create(lambdas, code=VERSIONED.format(number=1), Publish=True)
+    create(lambdas, code=VERSIONED.format(number=1), Publish=True, Timeout=30)
     lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     # When the alias began to mean each version at the earliest and at the latest.
     began = {1: (0.0, 0.0)}
@@ -136,7 +139,7 @@ def ended(project: Project) -> dict[str, Any]:
 
 
 def two_versions(lambdas: Any, second: int) -> None:
-    create(lambdas, code=VERSIONED.format(number=1), Publish=True)
+    create(lambdas, code=VERSIONED.format(number=1), Publish=True, Timeout=30)
     lambdas.create_alias(FunctionName="f", Name="live", FunctionVersion="1")
     assert publish(lambdas, second) == "2"
 
@@ -165,12 +168,12 @@ def test_a_version_that_is_too_slow_goes_back(project: Project, lambdas: Any) ->
 
 def test_a_version_that_is_good_takes_over(project: Project, lambdas: Any) -> None:
     two_versions(lambdas, second=2)
-    begin(project, for_s=1.0, rollback_on=["errors>2%"])
     with Load(project, 4) as load:
+        until(lambda: load.versions() == {"1"}, "calls before it begins")
+        begin(project, for_s=1.0, rollback_on=["errors>2%"])
         found = ended(project)
+        until(lambda: load.versions() == {"1", "2"}, "calls of either")
     assert (found["state"], found["errors"]) == ("completed", 0)
-    seen = Counter(answer[1] for answer, _, _ in load.answers)
-    assert set(seen) == {"1", "2"}
     assert {call(lambdas, qualifier="live")[1] for _ in range(20)} == {"2"}
 
 

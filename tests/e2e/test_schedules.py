@@ -54,10 +54,9 @@ def test_what_was_missed_follows_the_misfire_policy(project: Project) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE schedules SET last_ms = last_ms - 600000")
     project.start()
-    until(lambda: len(noted.events()) > len(before), "a tick")
+    until(lambda: len(noted.events()) > len(before) + 1, "ticks")
     assert project.stop() == 0
     fresh = {moment(event) for event in noted.events()} - before
-    assert len(fresh) > 1
     oldest = min(before) - timedelta(seconds=MISFIRE_GRACE_S + 1)
     assert min(fresh) > oldest
 

@@ -37,6 +37,7 @@ shards = 2
 [functions.count]
 handler = "app.handler"
 code = "code"
+timeout_s = 60
 mounts = { OUT = { path = "out", write = true } }
 
 [[functions.count.triggers]]
@@ -263,7 +264,7 @@ def test_log_analytics(project: Project, rotation: str) -> None:
             found.update(json.loads(path.read_text())["statuses"])
         return found
 
-    until(lambda: statuses().total() >= counted.total(), "the summaries", 60)
+    until(lambda: statuses().total() >= counted.total(), "the summaries", 600)
     assert statuses() == counted
     until(lambda: "of the requests failed" in project.log("page"), "the alarm")
 

@@ -49,7 +49,7 @@ class Load:
 
     def _run(self) -> None:
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         try:
             while not self._stopping.is_set():
                 with self._lock:

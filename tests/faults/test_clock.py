@@ -99,7 +99,7 @@ def test_set_while_it_runs(failing: Project, clock: Clock, offset_s: int) -> Non
     clock.set(offset_s)
     after = hand_over(failing)
     for request_id in (before, after):
-        until(lambda one=request_id: runs(failing, one) == 2, "the second run", 15)
+        until(lambda one=request_id: runs(failing, one) == 2, "the second run")
         assert end(failing, request_id).status == "ok"
 
 
@@ -111,7 +111,7 @@ def test_set_while_it_is_down(failing: Project, clock: Clock, before_s: int, aft
     failing.kill()
     clock.set(after_s)
     failing.start(command=clock.command)
-    until(lambda: runs(failing, waits) == 2, "the second run", 15)
+    until(lambda: runs(failing, waits) == 2, "the second run")
     assert end(failing, waits).status == "ok"
 
 
@@ -119,5 +119,5 @@ def test_the_offset_is_the_servers(failing: Project, clock: Clock) -> None:
     """Else these tests would prove nothing."""
     clock.set(86_400)
     request_id = hand_over(failing)
-    until(lambda: runs(failing, request_id) == 2, "its runs", 15)
+    until(lambda: runs(failing, request_id) == 2, "its runs")
     assert end(failing, request_id).finished_s > time.time() + 80_000

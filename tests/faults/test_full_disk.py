@@ -71,7 +71,7 @@ def test_a_full_disk_refuses_and_recovers(project: Project, small_disk: Path) ->
     with load.against(project.url):
         until(lambda: _accepts(load, refused), "acceptance")
     count = len(load.accepted)
-    until(lambda: len(ended(project)) >= count, "all that was accepted to be run", 120)
+    until(lambda: len(ended(project)) >= count, "all that was accepted to be run", 600)
 
 
 def _accepts(load: Load, before: int) -> bool:

@@ -60,7 +60,7 @@ def test_fifty_kills_lose_nothing(project: Project) -> None:
             project.kill()
     project.start()
     assert len(load.accepted) > ROUNDS
-    until(lambda: set(load.accepted.values()) <= ended(project).keys(), "all events' ends", 60)
+    until(lambda: set(load.accepted.values()) <= ended(project).keys(), "all events' ends", 600)
     begun, ends = runs_of(runs), ended(project)
     assert not load.refusals
     for number, request_id in load.accepted.items():
