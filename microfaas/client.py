@@ -163,6 +163,17 @@ class Client:
         """Have these fire a function in place of those before."""
         self._ask("PUT", _triggers_path(function), [*tables])
 
+    def put_all_triggers(self, triggers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """As `put_triggers`, of several functions by their names: all are put, or none."""
+        self._ask("PUT", "/triggers", triggers)
+
+    def check_triggers(
+        self, triggers: Mapping[str, Sequence[Mapping[str, Any]]], **to_come: object
+    ) -> None:
+        """Whether they could be put once there are, `to_come`, `functions` with their timeouts and
+        `queues` with their visibility timeouts, in seconds, `streams` and `topics`."""
+        self._ask("POST", "/triggers/check", {"triggers": triggers, **to_come})
+
     def messages(self, queue: str, limit: int) -> dict[str, Any]:
         """What is in a queue, without receiving it."""
         return self._get(f"/queues/{quote(queue, safe='')}/messages?limit={limit}")

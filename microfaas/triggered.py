@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from microfaas import subscribed
@@ -12,6 +12,7 @@ from microfaas.config import Config, FunctionTable, StreamTable, Trigger
 from microfaas.config.events import destination
 from microfaas.config.http import check_routes
 from microfaas.config.queue_triggers import check_visibility
+from microfaas.config.queues import QueueTable
 from microfaas.config.schedules import check_names
 from microfaas.config.streams import StreamSettings, check_streams, readers
 from microfaas.control.http_routes import HttpRoutes
@@ -19,7 +20,7 @@ from microfaas.control.mappings import Mappings
 from microfaas.durable import Durable
 from microfaas.errors import InvalidRequest, Problem
 from microfaas.gateway.invocations_api import Operation
-from microfaas.gateway.triggers_api import TriggersApi
+from microfaas.gateway.triggers_api import Planned, TriggersApi
 from microfaas.remote.calls import Calls
 from microfaas.remote.endpoints import Endpoints
 from microfaas.store.objects import Ledger
@@ -100,63 +101,80 @@ class Triggered:
 
     def tables(self, function: str) -> Sequence[dict[str, Any]]:
         """What was deployed. Raises FunctionNotFound, and InvalidRequest for the file's."""
-        self._check_ours(function)
+        self._check_not_the_files(function)
+        self._durable.invoker.check(function, "")
         return self._durable.deployed.tables(function)
 
-    async def put(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
-        """Keep and run these, once those before have ended what they had begun.
-
-        Raises FunctionNotFound, InvalidRequest, MachineError.
-        """
-        self._check_ours(function)
-        self._check(function, tables)
-        await self._replace(function, tables)
-
-    async def forget(self, function: str) -> None:
-        """The function is no more, and neither are its triggers. Raises MachineError."""
-        if self._durable.deployed.tables(function):
-            await self._replace(function, [])
-
-    async def _replace(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
-        async with self._putting:
-            await self._durable.deployed.put(function, tables)
-            await self._durable.declare()
-            self._run(function)
-
-    def _run(self, function: str) -> None:
-        self.running.put(f"function:{function}", self._durable.deployed.triggers(function))
-
-    def _check_ours(self, function: str) -> None:
-        if any(each.name == function for each in self._config.functions):
-            text = f"the triggers of {function} stand in microfaas.toml; change them there"
-            raise InvalidRequest(text, "ResourceConflictException")
-        self._durable.invoker.check(function, "")
-
-    def _check(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
-        """As the file's are checked. Raises InvalidRequest with all that is wrong."""
+    def check(self, planned: Planned) -> None:
+        """As the file's are checked. Raises FunctionNotFound, and InvalidRequest with all that is
+        wrong."""
+        names = planned.triggers
+        for function in names:
+            self._check_not_the_files(function)
         problems: list[Problem] = []
-        made = triggers_of(function, tables, problems)
+        made = [
+            each
+            for function, tables in names.items()
+            for each in triggers_of(function, tables, problems)
+        ]
         check_names(made, problems)
-        limits = self._durable.invoker.check(function, "").function.limits
-        row = FunctionTable(timeout_s=limits.timeout_s)
+        rows = [
+            (function, FunctionTable(timeout_s=self._timeout_s(function, planned)))
+            for function in names
+        ]
         queues = {each.name: each.settings for each in self._durable.queues.directory.all()}
-        check_visibility([(function, row)], made, queues, problems)
-        streams = {stream.name: StreamTable() for stream in self._durable.streams.all()}
-        check_streams(streams, readers(made), problems)
-        self._check_topics(function, made, problems)
-        problems += self._outside(function, made)
-        others = [t for t in self._durable.deployed.all() if t.function != function]
+        queues |= {name: QueueTable(visibility_timeout_s=s) for name, s in planned.queues.items()}
+        check_visibility(rows, made, queues, problems)
+        streams = [*(stream.name for stream in self._durable.streams.all()), *planned.streams]
+        check_streams(dict.fromkeys(streams, StreamTable()), readers(made), problems)
+        topics = {*(topic.name for topic in self._durable.topics.all()), *planned.topics}
+        self._check_topics(topics, made, problems)
+        problems += self._outside(made)
+        others = [t for t in self._durable.deployed.all() if t.function not in names]
         check_routes([*self._config.triggers, *others, *made], problems)
         if problems:
             lines = "".join(f"\n  {problem}" for problem in problems)
             raise InvalidRequest(f"cannot use these triggers:{lines}")
 
-    def _outside(self, function: str, triggers: Sequence[Trigger]) -> Iterator[Problem]:
+    async def put(self, triggers: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        """Keep and run these, once those before have ended what they had begun.
+
+        Raises FunctionNotFound, InvalidRequest, MachineError.
+        """
+        async with self._putting:
+            self.check(Planned({name: [*tables] for name, tables in triggers.items()}))
+            await self._replace(triggers)
+
+    async def forget(self, function: str) -> None:
+        """The function is no more, and neither are its triggers. Raises MachineError."""
+        if self._durable.deployed.tables(function):
+            async with self._putting:
+                await self._replace({function: []})
+
+    async def _replace(self, triggers: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        await self._durable.deployed.put(triggers)
+        await self._durable.declare()
+        for function in triggers:
+            self._run(function)
+
+    def _run(self, function: str) -> None:
+        self.running.put(f"function:{function}", self._durable.deployed.triggers(function))
+
+    def _check_not_the_files(self, function: str) -> None:
+        if any(each.name == function for each in self._config.functions):
+            text = f"the triggers of {function} stand in microfaas.toml; change them there"
+            raise InvalidRequest(text, "ResourceConflictException")
+
+    def _timeout_s(self, function: str, planned: Planned) -> float:
+        if (planned_s := planned.functions.get(function)) is not None:
+            return planned_s
+        return self._durable.invoker.check(function, "").function.limits.timeout_s
+
+    def _outside(self, triggers: Sequence[Trigger]) -> Iterator[Problem]:
         """What would let who deploys look at, or write to, this machine's other directories."""
-        where = f"functions.{function}.triggers"
         root, data = (os.path.realpath(path) for path in (self._config.root, self._config.data))
         for each in triggers:
-            settings = each.settings
+            settings, where = each.settings, f"functions.{each.function}.triggers"
             if isinstance(settings, BucketSettings):
                 path = os.path.realpath(os.path.join(root, settings.path))
                 if not _is_in(path, root) or _is_in(path, data):
@@ -168,12 +186,11 @@ class Triggered:
                     yield Problem(where, "on_failure may be a directory in microfaas.toml only")
 
     def _check_topics(
-        self, function: str, triggers: Sequence[Trigger], problems: list[Problem]
+        self, known: Collection[str], triggers: Sequence[Trigger], problems: list[Problem]
     ) -> None:
-        known = {topic.name for topic in self._durable.topics.all()}
         seen: set[str] = set()
-        where = f"functions.{function}.triggers"
         for each in subscribed.of_triggers(triggers, self._config.address, problems):
+            where = f"functions.{each.local}.triggers"
             if each.topic not in known:
                 problems.append(Problem(where, f"there is no topic {each.topic}; make it first"))
             if each.arn in seen:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from microfaas.cli import exits, output, project
-from microfaas.cli.deployment.canary import Canary, begin, follow, share
+from microfaas.cli.deployment import canary as trying
+from microfaas.cli.deployment.canary import Canary, Trial, share
 from microfaas.cli.durations import seconds
 from microfaas.cli.parameters import parameters
+from microfaas.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from microfaas.cli.deployment.changes import Changes
@@ -88,7 +90,7 @@ def command(
             _show(changes, as_json)
         raise
     _show(changes, as_json)
-    ended = follow(client, begun, lambda line: click.echo(line, err=True))
+    ended = trying.follow(client, begun, lambda line: click.echo(line, err=True))
     if any(each["state"] != "completed" for each in ended):
         raise click.exceptions.Exit(exits.FUNCTION_FAILED)
 
@@ -102,7 +104,15 @@ def _canary(
         return None
     if alias is None:
         raise click.UsageError("--canary goes with --alias, whose calls are shared.")
-    return Canary(share, FOR_S if for_s is None else for_s, rules)
+    # Imported late, as above.
+    from microfaas.control import rollouts
+
+    tried = Canary(share, FOR_S if for_s is None else for_s, rules)
+    try:
+        rollouts.check(*tried)
+    except InvalidRequest as error:
+        raise click.UsageError(str(error)) from None
+    return tried
 
 
 def _deploy(
@@ -111,15 +121,22 @@ def _deploy(
     alias: str | None,
     canary: Canary | None,
     changes: Changes,
-) -> list[tuple[str, str]]:
-    """The aliases under which a canary has begun."""
+) -> list[Trial]:
+    """The canaries that have begun. What can be refused beforehand is, with nothing changed; and
+    they begin last, when nothing else can be refused any more."""
     from microfaas import reloading
     from microfaas.cli.deployment import aliases, events, resources, topics, wanted
     from microfaas.cli.deployment.functions import Functions
+    from microfaas.cli.deployment.triggers import Triggers
 
     config, address = source.config, source.config.address
     all_wanted = wanted.functions(source, chosen)
     wanted.check_resources(config)
+    triggers = Triggers(changes, all_wanted)
+    triggers.check(None if chosen else config)
+    tried = alias if canary is not None else None
+    if tried is not None:
+        trying.check(changes, [each.name for each in all_wanted], tried)
     if not chosen:
         resources.queues(changes, config.queues, address)
         resources.streams(changes, config.streams)
@@ -129,25 +146,26 @@ def _deploy(
         functions.deploy(each)
     # Whatever calls a function may do so at once, by any name that it has.
     names = {each.name: _names(source, each.name, alias) for each in all_wanted}
-    tried = {} if canary is None or alias is None else {alias: canary}
-    begun = [
-        (each.name, name)
+    trials = [
+        trial
         for each in all_wanted
-        for name in _point(changes, each.name, names[each.name], tried)
+        for trial in _point(changes, each.name, names[each.name], tried)
     ]
     for each in all_wanted:
         for name in ("", *names[each.name]):
             events.see_through(changes, each, name)
         if source.stack is not None:
             _surround(source.stack, each.name, changes)
+    triggers.put()
     for each in all_wanted:
-        functions.fire(each)
         for name in aliases.missing(changes, each, names[each.name]):
             what = f"{each.name}:{name}, which is not there: --alias {name} makes it"
             click.echo(f"what fires {each.name} waits for {what}", err=True)
     if not chosen:
         topics.subscriptions(changes, config.subscriptions, address)
-    return begun
+    if canary is not None:
+        trying.begin(changes, trials, canary)
+    return [] if changes.dry else trials
 
 
 def _names(source: Source, function: str, alias: str | None) -> list[str]:
@@ -158,19 +176,17 @@ def _names(source: Source, function: str, alias: str | None) -> list[str]:
 
 
 def _point(
-    changes: Changes, function: str, names: Sequence[str], tried: Mapping[str, Canary]
-) -> list[str]:
-    """Have aliases mean what is deployed now; gives those under which a canary has begun."""
+    changes: Changes, function: str, names: Sequence[str], tried: str | None
+) -> Iterator[Trial]:
+    """Have aliases mean what is deployed now; gives what is to be tried first, instead."""
     from microfaas.cli.deployment import aliases
 
     version = aliases.publish(changes, function) if names else ""
-    begun = []
     for name in names:
-        if name not in tried:
+        if name != tried:
             aliases.point(changes, function, name, version)
-        elif begin(changes, function, name, version, tried[name]):
-            begun.append(name)
-    return begun
+        elif (trial := trying.trial(changes, function, name, version)) is not None:
+            yield trial
 
 
 def _surround(stack: Stack, function: str, changes: Changes) -> None:

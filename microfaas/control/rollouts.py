@@ -14,7 +14,7 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -31,6 +31,7 @@ TICK_S = 0.2
 CALLS_MIN = 20
 # The latest, of which percentiles are taken.
 CALLS_KEPT = 10_000
+FOR_S_MAX = 86400
 RULE_FORM = "errors>2%, mean>200ms or p99>1.5s"
 _RULE = re.compile(r"(errors)>(\d+(?:\.\d+)?)%|(mean|p\d\d?)>(\d+(?:\.\d+)?)(ms|s)")
 
@@ -105,6 +106,15 @@ def rule_of(text: str) -> Rule:
     return Rule(text, match[3], float(match[4]) * (1000 if match[5] == "s" else 1))
 
 
+def check(share: float, for_s: float, rules: Iterable[str]) -> list[Rule]:
+    """A canary's rules, when all of it is as it may be. Raises InvalidRequest."""
+    if not 0 < share < 1:
+        raise InvalidRequest(f"the share must be above 0 and below 1, not {share:g}")
+    if not 0 < for_s <= FOR_S_MAX:
+        raise InvalidRequest(f"for_s must be above 0 and at most {FOR_S_MAX}, not {for_s:g}")
+    return [rule_of(text) for text in rules]
+
+
 class Rollouts:
     """Begins canaries and sees them to their end."""
 
@@ -143,11 +153,7 @@ class Rollouts:
         self, name: str, called: str, version: str, share: float, for_s: float, rules: list[str]
     ) -> Rollout:
         """Have a share of an alias's calls go to a version. Raises InvalidRequest, ServiceError."""
-        checked = [rule_of(text) for text in rules]
-        if not 0 < share < 1:
-            raise InvalidRequest(f"the share must be above 0 and below 1, not {share:g}")
-        if not 0 < for_s <= 86400:
-            raise InvalidRequest(f"for_s must be above 0 and at most 86400, not {for_s:g}")
+        checked = check(share, for_s, rules)
         async with self._lock(name):
             self._registry.edition(name, version)
             alias = self._registry.alias(name, called)

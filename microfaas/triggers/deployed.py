@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from microfaas.config import FunctionTable, Trigger
 from microfaas.config.functions import make_triggers
-from microfaas.control.table import Table, commit
+from microfaas.control.table import Edit, Table, commit
 from microfaas.errors import Problem
 from microfaas.store.resources import Resources
 from microfaas.triggers import table
@@ -55,11 +55,13 @@ class Deployed:
     def all(self) -> list[Trigger]:
         return [each for function in self.functions() for each in self.triggers(function)]
 
-    async def put(self, function: str, tables: Sequence[dict[str, Any]]) -> None:
-        """Keep these in place of those before. Raises MachineError."""
+    async def put(self, triggers: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        """Keep these, by their functions, in place of those before. Raises MachineError."""
+        await commit(self._resources, [self._edit(*each) for each in triggers.items()])
+
+    def _edit(self, function: str, tables: Sequence[dict[str, Any]]) -> Edit:
         kept = Tables(list(tables))
-        edit = self._table.put(function, kept) if tables else self._table.remove(function)
-        await commit(self._resources, [edit])
+        return self._table.put(function, kept) if tables else self._table.remove(function)
 
 
 def triggers_of(

@@ -199,9 +199,15 @@ def test_who_changes_the_alias_is_right(project: Project, lambdas: Any) -> None:
 
 def deploy(project: Project, source: Path, number: int, *arguments: str) -> tuple[int, str]:
     """Take a version to the gateway by the command; its exit code, and what it says."""
+    return write_and_deploy(project, source, number, "[functions.f]\n", *arguments)
+
+
+def write_and_deploy(
+    project: Project, source: Path, number: int, settings: str, *arguments: str
+) -> tuple[int, str]:
     source.mkdir(exist_ok=True)
     (source / "app.py").write_text(VERSIONED.format(number=number))
-    (source / "microfaas.toml").write_text("[functions.f]\n")
+    (source / "microfaas.toml").write_text(settings)
     whole = ["deploy", source, "--gateway", project.url, "--alias", "live", *arguments]
     done = subprocess.run(
         [BIN / "microfaas", *whole],
@@ -210,6 +216,12 @@ def deploy(project: Project, source: Path, number: int, *arguments: str) -> tupl
         timeout=PATIENCE_S,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def latest(lambdas: Any) -> tuple[str, list[str]]:
+    """What f is now: its code, and its versions."""
+    versions = lambdas.list_versions_by_function(FunctionName="f")["Versions"]
+    return versions[0]["CodeSha256"], [each["Version"] for each in versions]
 
 
 def test_the_command_waits_for_what_becomes_of_a_canary(
@@ -229,6 +241,28 @@ def test_the_command_waits_for_what_becomes_of_a_canary(
     assert code == 0, told
     assert "f:live version 3 completed (0 of " in told
     assert call(lambdas, qualifier="live") == [3, "3"]
+
+
+def test_a_deployment_that_cannot_be_whole_changes_nothing(
+    project: Project, lambdas: Any, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    route = '[[functions.%s.triggers]]\ntype = "http"\nroute = "GET /taken"\n'
+    create(lambdas, "other")
+    write_and_deploy(project, source, 1, "[functions.f]\n")
+    other = tmp_path / "other"
+    told = write_and_deploy(project, other, 1, f"[functions.other]\n{route % 'other'}")
+    assert told[0] == 0, told
+    before = latest(lambdas)
+    canary = ("--canary", "50%", "--for", "1h")
+    told = write_and_deploy(project, source, 2, f"[functions.f]\n{route % 'f'}", *canary)
+    assert told[0] != 0
+    assert "the route 'GET /taken' is taken" in told[1]
+    assert latest(lambdas) == before
+    assert "RoutingConfig" not in lambdas.get_alias(FunctionName="f", Name="live")
+    settings = f"[functions.other]\n[functions.f]\n{route % 'f'}"
+    told = write_and_deploy(project, source, 2, settings)
+    assert told[0] == 0, told
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,12 @@ def test_triggers_of_a_function(script: Script) -> None:
     Client(script.url).put_triggers("f", tables)
     assert script.line == "PUT /_microfaas/v1/functions/f/triggers"
     assert json.loads(script.payload) == tables
+    Client(script.url).put_all_triggers({"f": tables})
+    assert script.line == "PUT /_microfaas/v1/triggers"
+    assert json.loads(script.payload) == {"f": tables}
+    Client(script.url).check_triggers({"f": tables}, queues={"jobs": 30})
+    assert script.line == "POST /_microfaas/v1/triggers/check"
+    assert json.loads(script.payload) == {"triggers": {"f": tables}, "queues": {"jobs": 30}}
 
 
 def test_somebody_elses_answer_is_refused(script: Script) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -39,9 +39,13 @@ class Changes:
 
     def make(self, change: Change, action: Callable[[], object]) -> None:
         """Make a change, then note it."""
+        self.make_all([change], action)
+
+    def make_all(self, changes: Iterable[Change], action: Callable[[], object]) -> None:
+        """Make changes that are one action, then note them."""
         if not self.dry:
             action()
-        self.made.append(change)
+        self.made += changes
 
     def look(self, path: str) -> dict[str, Any] | None:
         """What Lambda's API tells under a path; None for what is not there."""

@@ -1,4 +1,4 @@
-"""Functions at a gateway: their code, settings, layers, and what fires them."""
+"""Functions at a gateway: their code, settings and layers."""
 
 from __future__ import annotations
 
@@ -48,16 +48,6 @@ class Functions:
             self._update(wanted.name, package, settings, there)
         self._reserve(wanted)
         self._let_loop(wanted)
-
-    def fire(self, wanted: Wanted) -> None:
-        """What fires it. Raises ClientError."""
-        there = self._changes.found(lambda: self._client.triggers(wanted.name)) or []
-        if wanted.triggers != there:
-            kinds = ", ".join(dict.fromkeys(table["type"] for table in wanted.triggers)) or "none"
-            self._changes.make(
-                Change("triggers", wanted.name, "changed" if there else "created", kinds),
-                lambda: self._client.put_triggers(wanted.name, wanted.triggers),
-            )
 
     def _create(self, wanted: Wanted, package: Package, settings: dict[str, Any]) -> None:
         code = {"FunctionName": wanted.name, "Code": {"ZipFile": package.data}}

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from microfaas.cli import main
 from microfaas.cli.deployment import canary
-from microfaas.cli.deployment.canary import Canary
+from microfaas.cli.deployment.canary import Canary, Trial
 from microfaas.cli.deployment.changes import Changes
 from microfaas.client import Client, ClientError
 
 CANARY = Canary(0.1, 600, ("errors>2%",))
+TRIAL = Trial("f", "live", "2", "1")
 ALIAS = "/2015-03-31/functions/f/aliases/live"
 ROLLOUTS = "/_microfaas/v1/functions/f/rollouts"
 
@@ -50,7 +51,9 @@ def test_what_is_none_is_refused(text: str) -> None:
 def test_a_new_version_begins_as_a_canary() -> None:
     gateway = Gateway(aliases=[{"FunctionVersion": "1"}], rollouts=[{}])
     changes = Changes(gateway, dry=False)
-    assert canary.begin(changes, "f", "live", "2", CANARY)
+    found = canary.trial(changes, "f", "live", "2")
+    assert found == TRIAL
+    canary.begin(changes, [found], CANARY)
     assert gateway.asked[-1] == (
         "POST",
         ROLLOUTS,
@@ -68,7 +71,9 @@ def test_a_new_version_begins_as_a_canary() -> None:
 def test_a_dry_run_begins_nothing() -> None:
     gateway = Gateway(aliases=[{"FunctionVersion": "1"}])
     changes = Changes(gateway, dry=True)
-    assert not canary.begin(changes, "f", "live", "", CANARY)
+    found = canary.trial(changes, "f", "live", "")
+    assert found is not None
+    canary.begin(changes, [found], CANARY)
     assert [asked[0] for asked in gateway.asked] == ["GET"]
     assert changes.made[0].what == "10% to the next version"
 
@@ -76,8 +81,21 @@ def test_a_dry_run_begins_nothing() -> None:
 def test_an_alias_that_means_it_already_is_left() -> None:
     gateway = Gateway(aliases=[{"FunctionVersion": "2"}, {"FunctionVersion": "2"}])
     changes = Changes(gateway, dry=False)
-    assert not canary.begin(changes, "f", "live", "2", CANARY)
+    assert canary.trial(changes, "f", "live", "2") is None
     assert changes.made == []
+
+
+def test_what_has_begun_is_undone_when_another_is_refused() -> None:
+    gateway = Gateway(rollouts=[{}], aliases=[{}])
+    changes = Changes(gateway, dry=False)
+    with pytest.raises(ClientError):
+        canary.begin(changes, [TRIAL, TRIAL._replace(function="g")], CANARY)
+    told = {"FunctionVersion": "1", "RoutingConfig": {"AdditionalVersionWeights": {}}}
+    assert gateway.asked[-1] == ("PUT", ALIAS, told)
+    assert [(each.name, each.did) for each in changes.made] == [
+        ("f:live", "canary"),
+        ("f:live", "undone"),
+    ]
 
 
 def test_all_of_them_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +105,7 @@ def test_all_of_them_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {**ended, "why": "9 of 20 calls failed, errors>2%", "errors": 9, "calls": 20}
     gateway = Gateway(rollouts=[running, running, ended, {**bad, "state": "rolled back"}])
     told: list[str] = []
-    found = canary.follow(gateway, [("f", "live"), ("g", "live")], told.append)
+    found = canary.follow(gateway, [TRIAL, TRIAL._replace(function="g")], told.append)
     assert [each["state"] for each in found] == ["completed", "rolled back"]
     assert told == [
         "f:live version 2 completed (0 of 50 calls failed)",
@@ -101,6 +119,8 @@ def test_all_of_them_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--canary", "10%"], "--canary goes with --alias"),
         (["--for", "10m"], "go with --canary"),
         (["--alias", "live", "--rollback-on", "errors>2%"], "go with --canary"),
+        (["--alias", "live", "--canary", "9%", "--rollback-on", "errors>2"], "the rule 'errors>2'"),
+        (["--alias", "live", "--canary", "9%", "--for", "2d"], "at most 86400"),
     ],
 )
 def test_options_that_need_each_other(arguments: list[str], told: str) -> None:

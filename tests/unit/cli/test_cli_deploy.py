@@ -45,6 +45,7 @@ class Gateway(Client):
         super().__init__()
         self.answers: dict[str, Any] = {}
         self.asked: list[Asked] = []
+        self.checked: dict[str, Any] = {}
 
     def rest(self, method: str, path: str, told: object = None) -> dict[str, Any]:
         return self._answer(method, path, told)  # type: ignore[no-any-return]
@@ -59,8 +60,12 @@ class Gateway(Client):
     def triggers(self, function: str) -> list[dict[str, Any]]:
         return self._answer("GET", f"triggers of {function}", None)  # type: ignore[no-any-return]
 
-    def put_triggers(self, function: str, tables: Any) -> None:
-        self._answer("PUT", f"triggers of {function}", tables)
+    def put_all_triggers(self, triggers: Any) -> None:
+        for function, tables in triggers.items():
+            self._answer("PUT", f"triggers of {function}", tables)
+
+    def check_triggers(self, triggers: Any, **to_come: Any) -> None:
+        self.checked = {"triggers": triggers, **to_come}
 
     def changes(self) -> list[Asked]:
         """What changed something."""
@@ -314,11 +319,68 @@ def test_what_was_done_before_a_refusal_is_told(
     def refuse(*_: object) -> None:
         raise ClientError("ServiceException", "full", 503, None)
 
-    monkeypatch.setattr(gateway, "put_triggers", refuse)
+    monkeypatch.setattr(gateway, "put_all_triggers", refuse)
     done = deploy()
     assert done.exit_code == 111
     assert "function" in done.stdout
     assert "triggers" not in done.stdout
+
+
+@pytest.mark.parametrize("option", ["", "--dry-run"])
+def test_triggers_are_checked_before_anything_is_changed(
+    gateway: Gateway,
+    deploy: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    arguments = [option] if option else []
+    deploy(*arguments)
+    assert gateway.checked == {
+        "triggers": {"work": [{"type": "queue", "queue": "jobs"}]},
+        "functions": {"work": 5},
+        "queues": {"jobs": 30},
+        "streams": [],
+        "topics": [],
+    }
+    gateway.asked.clear()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ClientError("InvalidParameterValueException", "taken", 400, None)
+
+    monkeypatch.setattr(gateway, "check_triggers", refuse)
+    done = deploy(*arguments)
+    assert (done.exit_code, done.stdout) == (100, "")
+    assert gateway.changes() == []
+
+
+ROLLOUTS = "/_microfaas/v1/functions/work/rollouts"
+LIVE = "/2015-03-31/functions/work/aliases/live"
+CANARY = ("--alias", "live", "--canary", "10%")
+
+
+def test_a_canary_begins_when_all_else_is_done(
+    gateway: Gateway, deploy: Callable[..., Result]
+) -> None:
+    ended = {"state": "completed", "why": "", "version": "2", "calls": 9, "errors": 0}
+    gateway.answers = {
+        f"GET {LIVE}": {"FunctionVersion": "1"},
+        "POST /2015-03-31/functions/work/versions": {"Version": "2"},
+        f"GET {ROLLOUTS}?alias=live": ended,
+    }
+    assert deploy(*CANARY).exit_code == 0
+    *_, triggers, begun = gateway.changes()
+    assert triggers[1] == "triggers of work"
+    assert begun[:2] == ("POST", ROLLOUTS)
+
+
+def test_where_a_canary_is_running_nothing_is_changed(
+    gateway: Gateway, deploy: Callable[..., Result]
+) -> None:
+    gateway.answers[f"GET {ROLLOUTS}?alias=live"] = {"state": "running", "version": "2"}
+    done = deploy(*CANARY)
+    assert done.exit_code == 100
+    assert "work:live still tries version 2" in done.stderr
+    assert gateway.changes() == []
 
 
 TOPIC = """\
