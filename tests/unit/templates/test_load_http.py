@@ -18,6 +18,8 @@ F:
     Runtime: python3.12
     CodeUri: .
     Events:
+"""
+EVENTS = """\
       A: {Type: %s, Properties: {Path: /a, Method: get, %s: !Ref It}}
       B: {Type: %s, Properties: {Path: /b, Method: put, %s: !Ref It}}
 """
@@ -25,13 +27,14 @@ F:
 
 def http_api(properties: str) -> str:
     api = f"It: {{Type: AWS::Serverless::HttpApi, Properties: {properties}}}\n"
-    return sam(FUNCTION % ("HttpApi", "ApiId", "HttpApi", "ApiId") + api)
+    return sam(FUNCTION + EVENTS % ("HttpApi", "ApiId", "HttpApi", "ApiId") + api)
 
 
 def rest_api(properties: str) -> str:
     api = "It:\n  Type: AWS::Serverless::Api\n  Properties:\n    StageName: v1\n"
     return sam(
-        FUNCTION % ("Api", "RestApiId", "Api", "RestApiId")
+        FUNCTION
+        + EVENTS % ("Api", "RestApiId", "Api", "RestApiId")
         + api
         + textwrap.indent(textwrap.dedent(properties), "    ")
     )
@@ -175,14 +178,7 @@ Guard:
   Type: AWS::Serverless::Function
   Properties: {Handler: app.guard, Runtime: python3.12, CodeUri: .}
 """
-EVENTS = """\
-F:
-  Type: AWS::Serverless::Function
-  Properties:
-    Handler: app.handler
-    Runtime: python3.12
-    CodeUri: .
-    Events:
+GUARDED = """\
       A: {Type: %(kind)s, Properties: {Path: /a, Method: get, %(id)s: !Ref It}}
       B:
         Type: %(kind)s
@@ -205,7 +201,7 @@ ARN = "FunctionArn: !GetAtt Guard.Arn"
 
 def guarded(kind: str, main: str, other: str) -> str:
     known = {"kind": kind, "id": "ApiId" if kind == "HttpApi" else "RestApiId"}
-    return sam(GUARD + EVENTS % {**known, "main": main, "other": other})
+    return sam(GUARD + FUNCTION + GUARDED % {**known, "main": main, "other": other})
 
 
 def test_authorizers_of_an_http_api(load: Load) -> None:
