@@ -8,7 +8,7 @@ none. What nobody has called yet takes only from its like.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from microfaas.pool.instance import Instance
@@ -47,11 +47,13 @@ class Room:
         """How many more instances of this pool fit; makes room for one at others' expense."""
         wanted_mb = wanting.limit_mb
         wanted_files = INSTANCE_FILES + (wanting.source is None) * SOURCE_FILES
-        free_mb, free_files = self.free_mb(), self._free_files()
+        living = self._living()
+        free_mb, free_files = self._free_mb(living), self._files_max - sum(map(_files, living))
         if free_mb < wanted_mb and self.shelf is not None:
             free_mb += self.shelf.give_up(wanted_mb - free_mb)
-        for give_up in self._victims(wanting):
-            if free_mb >= wanted_mb and free_files >= wanted_files:
+        victims = self._victims(wanting, living)
+        while free_mb < wanted_mb or free_files < wanted_files:
+            if (give_up := next(victims, None)) is None:
                 break
             freed_mb, freed_files = give_up()
             free_mb, free_files = free_mb + freed_mb, free_files + freed_files
@@ -61,19 +63,21 @@ class Room:
 
     def free_mb(self) -> int:
         """Of the budget; below 0 when more is taken."""
-        spares_mb = self.shelf.memory_mb() if self.shelf is not None else 0
-        return self._budget_mb - sum(pool.memory_mb() for pool in self._living()) - spares_mb
+        return self._free_mb(self._living())
 
     def _living(self) -> list[Pool]:
         """Those that take anything: most of a thousand versions do not."""
         return [pool for pool in self._pools() if pool.source is not None or pool.size]
 
-    def _free_files(self) -> int:
-        return self._files_max - sum(map(_files, self._living()))
+    def _free_mb(self, living: Iterable[Pool]) -> int:
+        spares_mb = self.shelf.memory_mb() if self.shelf is not None else 0
+        return self._budget_mb - sum(pool.memory_mb() for pool in living) - spares_mb
 
-    def _victims(self, wanting: Pool) -> Iterator[Callable[[], tuple[int, int]]]:
+    def _victims(
+        self, wanting: Pool, living: Iterable[Pool]
+    ) -> Iterator[Callable[[], tuple[int, int]]]:
         """Each ends something, and tells the memory and the descriptors that this frees."""
-        others = [pool for pool in self._living() if pool is not wanting]
+        others = [pool for pool in living if pool is not wanting]
         others.sort(key=lambda pool: pool.last_used)
         for pool in others:
             if not (pool.was_called or pool.provisioned):
