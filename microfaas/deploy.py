@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator
+import math
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from microfaas.builder import Builder
 from microfaas.model import LATEST, Function, Version
@@ -16,6 +19,17 @@ from microfaas.store.functions import Functions
 
 # Warming is mostly another process's work; two at once keep both of a small machine's cores.
 WARM_AT_ONCE = 2
+# An instance is at work when it runs a call or has so lately: callers pause between two calls.
+AT_WORK_S = 0.25
+# What is not ready by then, those who call it wait for.
+PREPARE_S = 0.3
+
+
+class Share(NamedTuple):
+    """A version, and how much of some calls goes to it: 0 to 1."""
+
+    version: Version
+    share: float
 
 
 class Deployer:
@@ -77,6 +91,22 @@ class Deployer:
         pool = self._supervisor.open(version)
         pool.provide(instances)
 
+    async def prepare(self, before: Iterable[Version], after: Iterable[Share]) -> None:
+        """Whoever calls what was `before` is to call what comes `after`: have as many instances of
+        it as are at work, as far as they fit and start soon enough."""
+        since = time.monotonic() - AT_WORK_S
+        count = sum(
+            pool.busy_since(since) for each in before if (pool := self._supervisor.find(each))
+        )
+        starting = [
+            task
+            for version, share in after
+            if (pool := self._supervisor.find(version)) is not None
+            for task in pool.prepare(math.ceil(count * share))
+        ]
+        if starting:
+            await asyncio.wait(starting, timeout=PREPARE_S)
+
     def is_called(self, name: str) -> bool:
         """Whether anybody calls a function's $LATEST, or has lately."""
         version = self._functions.latest(name)
@@ -117,6 +147,7 @@ class Deployer:
                 return None
             try:
                 await self._supervisor.open(version).warm()
+                await self.prepare([old], [Share(version, 1)])
             except BaseException:
                 self._supervisor.retire(version)
                 raise

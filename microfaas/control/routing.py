@@ -10,7 +10,7 @@ import msgspec
 from microfaas.control.records import Alias, Provisioned
 from microfaas.control.registry import Registry, key
 from microfaas.control.table import Edit
-from microfaas.deploy import Deployer
+from microfaas.deploy import Deployer, Share
 from microfaas.pool.loading import InitFailed
 from microfaas.store.functions import Pointer
 
@@ -49,6 +49,9 @@ class Routing:
 
         Raises MachineError.
         """
+        if (before := self._registry.alias(name, called)) is not None:
+            old = [each.version for each in self._shares(name, before)]
+            await self._deployer.prepare(old, self._shares(name, alias))
         await self._registry.commit(self._registry.aliases.put(key(name, called), alias), *also)
         self._point(name, called, alias)
         self._provision(name)
@@ -81,6 +84,12 @@ class Routing:
         # Any other fault is the machine's, and passes.
         fault = _INIT_FAILURE if isinstance(pool.faults.last, InitFailed) else ""
         return Allocation(*pool.provided(), fault)
+
+    def _shares(self, name: str, alias: Alias) -> list[Share]:
+        """Where an alias sends its calls, as far as that is served."""
+        shares = {alias.version: 1 - sum(alias.weights.values()), **alias.weights}
+        versions = self._registry.served.versions(name)
+        return [Share(versions[n], share) for n, share in shares.items() if n in versions]
 
     def _number(self, name: str, qualifier: str) -> str:
         alias = self._registry.alias(name, qualifier)

@@ -17,7 +17,7 @@ import msgspec
 
 from microfaas.control.records import Edition
 from microfaas.control.registry import Registry
-from microfaas.deploy import Deployer
+from microfaas.deploy import Deployer, Share
 from microfaas.errors import MicrofaasError
 from microfaas.model import Limits, Version
 
@@ -83,10 +83,10 @@ class Serving:
         if wait_s > 0:
             self._deployer.expect(version)
             # Nobody waits for this: it is served when the change shows as done, loaded or not.
-            self._tasks.create_task(self._warm_all(first or [version]))
+            self._tasks.create_task(self._load(version, first or [version]))
             self._tasks.create_task(self._swap_later(edition, version, wait_s))
             return
-        await self._warm_all(first)
+        await self._load(version, first)
         self.latest(version)
         if not first:
             self._tasks.create_task(self._warm(version))
@@ -99,10 +99,14 @@ class Serving:
         else:
             self._deployer.drop(version)
 
-    async def _warm_all(self, versions: list[Version]) -> None:
+    async def _load(self, latest: Version, first: list[Version]) -> None:
+        """Load what is to be loaded before a new $LATEST is served."""
         async with asyncio.TaskGroup() as tasks:
-            for version in versions:
+            for version in first:
                 tasks.create_task(self._warm(version))
+        old = self._registry.served.latest(latest.function.name)
+        if old is not None:
+            await self._deployer.prepare([old], [Share(latest, 1)])
 
     async def _warm(self, version: Version) -> None:
         """Load it ahead of the first call; what is wrong with it, the call will tell."""

@@ -68,6 +68,11 @@ class Instance:
         """Whether it can take an invocation."""
         return not (self.channel.closed or self.exited.done())
 
+    @property
+    def has_run(self) -> bool:
+        """Whether it has run an invocation whose books are made up."""
+        return self.init_ms is None
+
     async def run(self, invocation: Invocation, on_chunk: OnChunk | None = None) -> Outcome:
         """Run the handler with the event; whatever goes wrong inside is in the outcome.
 

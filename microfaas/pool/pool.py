@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from microfaas.errors import MachineError, MicrofaasError, TooManyRequests
 from microfaas.model import Version
 from microfaas.pool import plan
 from microfaas.pool.faults import Faults
 from microfaas.pool.instance import Instance
+from microfaas.pool.line import Line
 from microfaas.pool.loading import InitFailed
 from microfaas.pool.quota import Quota
 from microfaas.pool.reaper import Reaper
@@ -61,8 +62,7 @@ class Pool:
         self._affordable = affordable
         limits = version.function.limits
         self._quota = quota or Quota(limits.concurrency_max, limits.waiting_max)
-        # Who waits, longest first, and until when.
-        self._waiting: deque[tuple[float, asyncio.Future[Instance]]] = deque()
+        self._waiting = Line()
         self._source_lock = asyncio.Lock()
         self._stepping = False
         self._mounted: list[tuple[int, int] | None] = []
@@ -114,7 +114,7 @@ class Pool:
             try:
                 self._place(await self._spawn(kept), used=False)
             except (InitFailed, MicrofaasError, OSError) as error:
-                self._refuse_waiting(error)
+                self._waiting.refuse(error)
                 raise
             finally:
                 self._begun(kept)
@@ -151,13 +151,12 @@ class Pool:
             reason = plan.refusal(self._view(), waiting_max)
             if reason is not None:
                 raise TooManyRequests(reason)
-        waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
-        self._waiting.append((self.last_used + limits.waiting_s_max, waiter))
+        waiter = self._waiting.join(self.last_used + limits.waiting_s_max)
         self.step()
         try:
             return await waiter
         except asyncio.CancelledError:
-            self._waiting = deque(row for row in self._waiting if row[1] is not waiter)
+            self._waiting.leave(waiter)
             # An instance that came in the same moment goes back.
             if not waiter.cancelled() and waiter.exception() is None:
                 self.release(waiter.result())
@@ -197,8 +196,19 @@ class Pool:
         self._serve()
         if self.size >= self._quota.limit:
             return  # the common case under load: spare the plan
-        for _ in range(plan.starts(self._view())):
-            self._tasks.create_task(self._start(self._begin()))
+        self._follow(self._view())
+
+    def busy_since(self, before: float) -> int:
+        """How many instances run calls, or have since that time."""
+        lately = (each for each in self.idle if each.has_run and each.idle_since >= before)
+        return len(self.busy) + sum(1 for _ in lately)
+
+    def prepare(self, count: int) -> list[asyncio.Task[None]]:
+        """Have so many instances of what is loaded, as far as they fit; what starts them."""
+        if not (self.size or (self._forks and self.source is not None)):
+            return []  # it may be what cannot be loaded, which is not tried so often
+        ahead = count - len(self.busy)
+        return self._follow(replace(self._view(), ready_ahead=ahead, in_use=True))
 
     def provide(self, count: int) -> None:
         """Keep so many from now on; others make room for them, and the rest of them is over."""
@@ -245,12 +255,7 @@ class Pool:
 
     def expire(self, now: float) -> None:
         """Refuse those who have waited too long."""
-        while self._waiting and self._waiting[0][0] <= now:
-            _, waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_exception(
-                    TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded")
-                )
+        self._waiting.expire(now)
 
     def drain(self) -> None:
         """Serve who is here, take no reserves, then empty out."""
@@ -288,6 +293,12 @@ class Pool:
             ready_ahead=int(self._forks) if limits.ready_ahead is None else limits.ready_ahead,
             affordable=self._affordable(self),
         )
+
+    def _follow(self, view: plan.View) -> list[asyncio.Task[None]]:
+        """Start what the plan says."""
+        return [
+            self._tasks.create_task(self._start(self._begin())) for _ in range(plan.starts(view))
+        ]
 
     def _lacking(self) -> int:
         """How many provisioned instances there are too few; below 0 too many."""
@@ -374,14 +385,7 @@ class Pool:
 
     def _serve(self) -> None:
         """Give what is idle to those who wait, as far as the function may run."""
-        while self._waiting:
-            waiter = self._waiting[0][1]
-            if not waiter.done():
-                instance = self.lease_now()
-                if instance is None:
-                    break
-                waiter.set_result(instance)
-            self._waiting.popleft()
+        self._waiting.serve(self.lease_now)
         if self._waiting and self._quota.free <= 0:
             self._quota.wait(self, self.step)
 
@@ -389,10 +393,4 @@ class Pool:
         self.faults.add(error)
         if not self._waiting:
             _log.warning("%s: cannot keep an instance ready: %s", self.version.function.name, error)
-        self._refuse_waiting(error)
-
-    def _refuse_waiting(self, error: Exception) -> None:
-        while self._waiting:
-            _, waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_exception(error)
+        self._waiting.refuse(error)

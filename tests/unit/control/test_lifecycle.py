@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from microfaas import deploy
 from microfaas.builder import Builder
 from microfaas.config import ApiTable
 from microfaas.control import restoring
@@ -60,6 +61,18 @@ class FakePool:
         self.version = version
         self.draining = False
         self.is_called = False
+        self.at_work = 0
+        self.prepared = 0
+
+    def busy_since(self, _: float) -> int:
+        return self.at_work
+
+    def prepare(self, count: int) -> list[asyncio.Task[None]]:
+        self.prepared = count
+        return [self._world.tasks.create_task(self._start()) for _ in range(count)]
+
+    async def _start(self) -> None:
+        await self._world.start.wait()
 
     async def warm(self) -> None:
         self._world.loading.append(self.version.number)
@@ -98,8 +111,9 @@ class World:
     """The parts that serve what the API makes."""
 
     def __init__(self, directory: Path, db: Database, tasks: asyncio.TaskGroup) -> None:
-        self.gate = asyncio.Event()
+        self.gate, self.start = asyncio.Event(), asyncio.Event()
         self.gate.set()
+        self.start.set()
         self.fault: Exception | None = None
         self.tasks = tasks
         self.loading: list[str] = []
@@ -133,6 +147,18 @@ class World:
         """Somebody calls $LATEST."""
         self.supervisor.open(self.functions.resolve("f")).is_called = True
 
+    def at_work(self, count: int, qualifier: str = "") -> None:
+        """So many instances are."""
+        pool = self.supervisor.open(self.functions.resolve("f", qualifier))
+        pool.at_work, pool.is_called = count, True
+
+    def prepared(self, *numbers: str) -> list[int]:
+        """How many instances were, of each version or of all that there are."""
+        pools = self.supervisor.pools
+        if numbers:
+            pools = [self.supervisor.open(self.functions.resolve("f", each)) for each in numbers]
+        return [pool.prepared for pool in pools]
+
     def commits(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """How many records each commit from now on writes."""
         sizes: list[int] = []
@@ -165,6 +191,7 @@ async def world(tmp_path: Path, db: Database) -> AsyncIterator[World]:
     world = await made
     yield world
     world.gate.set()
+    world.start.set()
     running.set()
     async with asyncio.timeout(PATIENCE_S):
         await serving
@@ -224,6 +251,49 @@ async def test_an_update_waits_for_the_code_only_where_it_is_called(world: World
     assert not updating.done()
     world.gate.set()
     await updating
+
+
+async def test_what_is_called_finds_as_many_instances_as_were_at_work(world: World) -> None:
+    await world.create()
+    world.at_work(3)
+    world.start.clear()
+    updating = asyncio.create_task(world.update())
+    async with asyncio.timeout(PATIENCE_S):
+        while len(world.prepared()) < 2:  # noqa: ASYNC110  # others' work
+            await asyncio.sleep(0.002)
+    assert world.prepared() == [0, 3]
+    old = world.functions.resolve("f")
+    assert not updating.done()
+    world.start.set()
+    await updating
+    assert world.functions.resolve("f") is not old
+
+
+async def test_nobody_waits_long_for_instances(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "PREPARE_S", 0.001)
+    await world.create()
+    world.at_work(3)
+    world.start.clear()
+    old = world.functions.resolve("f")
+    await world.update()
+    assert world.functions.resolve("f") is not old
+
+
+async def test_what_an_alias_will_mean_has_instances_by_its_share(world: World) -> None:
+    routing = Routing(world.registry, world.deployer)
+    await world.create(publish=True)
+    await world.update(publish=True)
+    await routing.put("f", "live", Alias(version="1", revision="r"))
+    assert world.prepared("1", "2") == [0, 0]
+    world.at_work(10, "1")
+    canary = Alias(version="1", weights={"2": 0.25}, revision="r")
+    await routing.put("f", "live", canary)
+    assert world.prepared("1", "2") == [8, 3]
+    world.at_work(2, "2")
+    await routing.put("f", "live", Alias(version="2", revision="r"))
+    assert world.prepared("2") == [12]
 
 
 async def test_what_is_the_same_is_not_published_twice(world: World) -> None:

@@ -31,6 +31,7 @@ class FakeInstance:
     alive: bool = True
     idle_since: float = 0.0
     provisioned: bool = False
+    has_run: bool = False
     peak_mb: int = 20
     ended: int = 0
     closed: int = 0
@@ -100,8 +101,9 @@ class Tasks:
 
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def create_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self.running.append(asyncio.create_task(work))
+        return self.running[-1]
 
 
 @dataclass
@@ -192,6 +194,41 @@ async def test_a_released_instance_serves_again(world: World) -> None:
     instance = await pool.lease()
     pool.release(instance)
     assert await pool.lease() is instance
+
+
+async def test_who_is_at_work_runs_a_call_or_has_lately(world: World) -> None:
+    pool = world.pool(ready_ahead=1)
+    instances = [await pool.lease() for _ in range(3)]
+    await settle()
+    for instance, idle_since in zip(instances[:2], (float("-inf"), float("inf")), strict=True):
+        pool.release(instance)
+        instance.has_run, instance.idle_since = True, idle_since  # type: ignore[misc]
+    assert len(pool.idle) == 3
+    assert pool.busy_since(0.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("affordable", "concurrency_max", "found"), [(1000, 1000, 5), (1, 1000, 3), (1000, 4, 4)]
+)
+async def test_so_many_instances_are_prepared_as_there_is_room_for(
+    world: World, affordable: int, concurrency_max: int, found: int
+) -> None:
+    pool = world.pool(concurrency_max=concurrency_max)
+    for instance in [await pool.lease() for _ in range(2)][:1]:
+        pool.release(instance)
+    world.affordable = affordable
+    starting = pool.prepare(5)
+    assert len(starting) == found - 2
+    await asyncio.gather(*starting)
+    assert (len(pool.busy), len(pool.idle)) == (1, found - 1)
+    assert pool.prepare(5 if found == 5 else 0) == []
+
+
+async def test_what_is_not_loaded_is_not_prepared(world: World) -> None:
+    pool = world.pool()
+    assert pool.prepare(5) == []
+    await pool.warm()
+    assert len(pool.prepare(5)) == 5
 
 
 async def test_the_instance_that_served_last_serves_first(world: World) -> None:
