@@ -33,6 +33,7 @@ from microfaas.gateway.reply import Reply
 from microfaas.gateway.schedule_list import ScheduleList
 from microfaas.invoke import Invoker
 from microfaas.messaging import streams
+from microfaas.messaging.copies import Copies
 from microfaas.messaging.moves import Moves
 from microfaas.messaging.queues import Queues
 from microfaas.messaging.rules import Rules
@@ -182,15 +183,14 @@ class Durable:
         await self._discard_schedules()
 
     def _made_topics(self, url: str, permits: Callable[[str, str, str], bool]) -> Topics:
+        signer = Signer(os.path.join(self._config.data, signing.FILE_NAME))
         return Topics(
             self.store,
             self.resources,
             Subscriptions(self.store, self.resources, self._subscriptions()),
-            Signer(os.path.join(self._config.data, signing.FILE_NAME)),
+            Copies(signer, url, self.queues.draft),
             self._config.address,
-            url,
             subscribed.topics(self._config),
-            self.queues.draft,
             permits,
         )
 

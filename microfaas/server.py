@@ -258,7 +258,7 @@ class _Server:
             guard=guard if self.access == "keys" else None,
             requests=config.requests,
             services=Services(services),
-            certificate=durable.topics.certificate,
+            certificate=durable.topics.copies.certificate,
             lists=durable.lists(),
             download=plane.download,
             own=Own(plane.urls, guard, triggered.routes, config.http_prefix),

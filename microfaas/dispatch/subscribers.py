@@ -10,8 +10,9 @@ from microfaas.dispatch.delivery import Route, Verdict, letter_of
 from microfaas.dispatch.http import HttpSender
 from microfaas.dispatch.mail import MailSender
 from microfaas.errors import MicrofaasError
+from microfaas.messaging.copies import Parcel, QueueDraft
 from microfaas.messaging.subscriptions import PREFIX, REMOTE, Subscription
-from microfaas.messaging.topics import Parcel, QueueDraft, Topics
+from microfaas.messaging.topics import Topics
 from microfaas.store.messages import Batch, Message, MessageStore
 
 _decode = msgspec.msgpack.Decoder(Parcel).decode

@@ -13,40 +13,30 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
 from microfaas.errors import MachineError, MicrofaasError, ServiceError
+from microfaas.messaging.copies import Copies
 from microfaas.messaging.subscriptions import Subscription, Subscriptions
 from microfaas.messaging.targets import Permits, not_permitted
 from microfaas.model import Address
 from microfaas.payloads import sns
 from microfaas.payloads.s3 import time_of
 from microfaas.payloads.sns import Attributes, Publication
-from microfaas.store import events
 from microfaas.store.dead import DeadLetter
 from microfaas.store.messages import Batch, Draft, MessageStore
 from microfaas.store.resources import Resource, Resources
-from microfaas.store.signing import Signer
 
 KIND = "topic"
 TOPICS_MAX = 10_000
 MESSAGE_BYTES_MAX = 256 * 1024
 SUBJECT_CHARS_MAX = 100
-CERTIFICATES = "/_microfaas/v1/sns/"
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]*")
 _NAME = re.compile(r"[a-zA-Z0-9-_]{1,256}")
 
 _log = logging.getLogger("microfaas.messaging")
-
-
-class QueueDraft(Protocol):
-    """A message of a queue, by the queue's name, the body and more. Raises MicrofaasError."""
-
-    def __call__(
-        self, name: str, body: bytes, attributes: Attributes, group: str = "", trace_id: str = ""
-    ) -> Draft: ...
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,16 +49,6 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     declared: bool = False
 
 
-class Parcel(msgspec.Struct, frozen=True, array_like=True):
-    """Kept beside what is on its way to an endpoint: whether it asks for confirmation, and the
-    headers of a request or the subject of a mail."""
-
-    kind: Literal["Notification", "SubscriptionConfirmation"]
-    headers: dict[str, str] = {}
-    subject: str = ""
-    message_id: str = ""
-
-
 class Topics:
     """All topics of this machine."""
 
@@ -77,22 +57,17 @@ class Topics:
         store: MessageStore,
         resources: Resources,
         subscriptions: Subscriptions,
-        signer: Signer,
+        copies: Copies,
         address: Address,
-        url: str,
         declared: Iterable[Topic],
-        queue_draft: QueueDraft,
         permits: Permits,
     ) -> None:
-        """`url` is where endpoints find this gateway."""
         self._permits = permits
         self.subscriptions = subscriptions
         self._store = store
         self._resources = resources
-        self._signer = signer
+        self.copies = copies
         self._address = address
-        self._url = url
-        self._queue_draft = queue_draft
         self._topics = {
             topic.name: topic
             for row in resources.all(KIND)
@@ -103,7 +78,7 @@ class Topics:
     async def open(self) -> None:
         """Have the key ready before the first message is signed. Raises MachineError."""
         if self._topics:
-            await self._signer.prepare()
+            await self.copies.prepare()
 
     def arn(self, name: str) -> str:
         return f"arn:aws:sns:{self._address.region}:{self._address.account_id}:{name}"
@@ -138,7 +113,7 @@ class Topics:
     async def change(self, topic: Topic) -> None:
         """Keep it as it is now. Raises ServiceError for one of the configuration."""
         _refuse_declared(topic)
-        await self._signer.prepare()
+        await self.copies.prepare()
         before = self._topics.get(topic.name)
         self._topics[topic.name] = topic
         batch = Batch()
@@ -215,7 +190,8 @@ class Topics:
             if not self.subscriptions.accepts(subscription, kept, text):
                 continue
             if text not in signed:
-                signed[text] = self._signed(msgspec.structs.replace(publication, message=text))
+                told = msgspec.structs.replace(publication, message=text)
+                signed[text] = self.copies.signed(told)
             self._add_copy(batch, subscription, signed[text], topic)
         return publication.message_id
 
@@ -230,7 +206,9 @@ class Topics:
         """Add one; an endpoint elsewhere is asked first whether it wants to be."""
         kept = await self.subscriptions.add(subscription)
         if kept.pending:
-            await self._store.put(self._confirmation(kept))
+            arn = self.arn(kept.topic)
+            version = self._topics[kept.topic].signature_version
+            await self._store.put(self.copies.confirmation(kept, arn, version))
         return kept
 
     async def confirm(self, topic_arn: str, token: str) -> Subscription:
@@ -243,26 +221,6 @@ class Topics:
                 return confirmed
         raise ServiceError("InvalidParameterException", "Invalid parameter: Token")
 
-    def certificate(self, name: str) -> bytes | None:
-        """What signatures are verified with; None when that is not its name."""
-        known = self._signer.ready and name == self._signer.certificate_name
-        return self._signer.certificate if known else None
-
-    def unsubscribe_url(self, subscription: Subscription) -> str:
-        return f"{self._url}/?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
-
-    def _signed(self, publication: Publication) -> Publication:
-        text = sns.to_sign(sns.signed_fields(publication))
-        return msgspec.structs.replace(
-            publication,
-            signature=self._signer.sign(text, publication.signature_version),
-            signing_cert_url=self._cert_url,
-        )
-
-    @property
-    def _cert_url(self) -> str:
-        return f"{self._url}{CERTIFICATES}{self._signer.certificate_name}"
-
     def _add_copy(
         self, batch: Batch, subscription: Subscription, publication: Publication, topic: Topic
     ) -> None:
@@ -270,7 +228,7 @@ class Topics:
         from it, nor the publisher."""
         copy: Draft | None = None
         try:
-            copy = self._copy(subscription, publication, topic)
+            copy = self.copies.made(subscription, publication, topic.display_name or topic.name)
             # Asked here, for otherwise one who is full would stop all.
             self._store.depth(copy.queue).check(1, copy.size)
             self._check_permitted(subscription)
@@ -282,7 +240,7 @@ class Topics:
         try:
             if subscription.dead_letter:
                 dead, trace_id = subscription.dead_letter, publication.trace_id
-                batch.put(self._queue_draft(dead, letter.event, {}, trace_id=trace_id))
+                batch.put(self.copies.queue_draft(dead, letter.event, {}, trace_id=trace_id))
                 return
         except MicrofaasError as error:
             _log.error("topic %s: %s", topic.name, error)
@@ -296,61 +254,6 @@ class Topics:
             return
         if not self._permits(topic, *subscription.function):
             raise not_permitted(topic, subscription.function[0])
-
-    def _copy(self, subscription: Subscription, publication: Publication, topic: Topic) -> Draft:
-        unsubscribe_url = self.unsubscribe_url(subscription)
-        if subscription.protocol == "lambda":
-            event = sns.function_event(publication, subscription.arn, unsubscribe_url)
-            name, qualifier = subscription.function
-            source, trace_id = f"topic:{topic.name}", publication.trace_id
-            return events.draft(name, event, qualifier=qualifier, trace_id=trace_id, source=source)
-        raw = subscription.raw
-        body = (
-            publication.message.encode() if raw else sns.notification(publication, unsubscribe_url)
-        )
-        if subscription.protocol == "sqs":
-            told, trace_id = publication.attributes if raw else {}, publication.trace_id
-            return self._queue_draft(subscription.endpoint, body, told, trace_id=trace_id)
-        if subscription.protocol == "email":
-            text = f"{publication.message}\n\n--\nTo receive no more of these: {unsubscribe_url}\n"
-            body = text.encode()
-        headers = sns.headers(
-            "Notification", publication.message_id, publication.topic_arn, subscription.arn
-        )
-        if raw:
-            headers["x-amz-sns-rawdelivery"] = "true"
-        if publication.trace_id:
-            headers["X-Amzn-Trace-Id"] = publication.trace_id
-        subject = publication.subject or f"{topic.display_name or topic.name}: notification"
-        parcel = Parcel("Notification", headers, subject, publication.message_id)
-        return Draft(subscription.queue, body, msgspec.msgpack.encode(parcel))
-
-    def _confirmation(self, subscription: Subscription) -> Draft:
-        arn, message_id = self.arn(subscription.topic), str(uuid.uuid4())
-        version = self._topics[subscription.topic].signature_version
-        link = f"{self._url}/?Action=ConfirmSubscription&TopicArn={arn}&Token={subscription.token}"
-        fields = {
-            "Type": "SubscriptionConfirmation",
-            "MessageId": message_id,
-            "Token": subscription.token,
-            "TopicArn": arn,
-            "Message": f"You have chosen to subscribe to the topic {arn}.\n"
-            "To confirm the subscription, visit the SubscribeURL included in this message.",
-            "SubscribeURL": link,
-            "Timestamp": time_of(int(time.time() * 1000)),
-        }
-        body = sns.confirmation(
-            fields, self._signer.sign(sns.to_sign(fields), version), version, self._cert_url
-        )
-        if subscription.protocol == "email":
-            body = (
-                f"You have chosen to subscribe to the topic {arn}.\n\n"
-                f"To confirm this, visit: {link}\n\nIf you did not, do nothing.\n"
-            ).encode()
-        kind = "SubscriptionConfirmation"
-        headers = sns.headers(kind, message_id, arn, subscription.arn)
-        parcel = Parcel(kind, headers, "Subscription confirmation", message_id)  # type: ignore[arg-type]
-        return Draft(subscription.queue, body, msgspec.msgpack.encode(parcel))
 
 
 def check(message: str, subject: str | None, attributes: Attributes) -> None:

@@ -18,8 +18,9 @@ from topic_world import ARN, URL, TopicWorld, verify
 
 from microfaas.errors import MachineError, ServiceError
 from microfaas.messaging import topics
+from microfaas.messaging.copies import Parcel
 from microfaas.messaging.subscriptions import Subscription
-from microfaas.messaging.topics import Parcel, Topic
+from microfaas.messaging.topics import Topic
 from microfaas.store import events
 from microfaas.store.db import Database
 from microfaas.store.messages import Batch
@@ -214,7 +215,7 @@ class TestForms:
         [row] = world.waiting("queue:q")
         told = json.loads(row.body)
         assert told["MessageAttributes"] == {"a": {"Type": "Number", "Value": "1"}}
-        assert told["UnsubscribeURL"] == world.topics.unsubscribe_url(made)
+        assert told["UnsubscribeURL"] == world.topics.copies.unsubscribe_url(made)
         assert json.loads(row.attributes) == {}
 
     async def test_or_bare_with_the_attributes_beside_it(self, world: TopicWorld) -> None:
@@ -260,7 +261,7 @@ class TestForms:
         await world.publish("hello")
         text = world.waiting(made.queue)[0].body.decode()
         assert text.startswith("hello\n")
-        assert world.topics.unsubscribe_url(made) in text
+        assert world.topics.copies.unsubscribe_url(made) in text
         assert [parcel.subject for parcel in parcels(world, made)] == ["News", "t: notification"]
 
     async def test_a_mail_comes_from_the_display_name(self, world: TopicWorld) -> None:
@@ -468,4 +469,4 @@ async def test_a_destination_is_a_publication(world: TopicWorld) -> None:
 
 
 async def test_a_certificate_of_another_name_is_none(world: TopicWorld) -> None:
-    assert world.topics.certificate("SimpleNotificationService-0.pem") is None
+    assert world.topics.copies.certificate("SimpleNotificationService-0.pem") is None

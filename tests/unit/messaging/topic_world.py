@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from microfaas.errors import ServiceError
+from microfaas.messaging.copies import CERTIFICATES, Copies
 from microfaas.messaging.subscriptions import Subscription, Subscriptions, new_arn
-from microfaas.messaging.topics import CERTIFICATES, Topic, Topics
+from microfaas.messaging.topics import Topic, Topics
 from microfaas.model import Address
 from microfaas.store.db import Database
 from microfaas.store.dead import Buried, DeadLetters
@@ -55,16 +56,13 @@ class TopicWorld:
         await self.store.open()
         self.resources = Resources(self.db)
         self.book = Subscriptions(self.store, self.resources, self.declared)
-        signer = Signer(str(self.key))
         self.topics = Topics(
             self.store,
             self.resources,
             self.book,
-            signer,
+            Copies(Signer(str(self.key)), URL, self.to_queue),
             Address(),
-            URL,
             self.declared_topics,
-            self.to_queue,
             lambda *asked: asked not in self.refused,
         )
         await self.topics.open()
@@ -106,7 +104,7 @@ class TopicWorld:
     def certificate(self, url: str) -> bytes | None:
         """As whoever follows SigningCertURL gets it."""
         assert url.startswith(URL + CERTIFICATES)
-        return self.topics.certificate(url.removeprefix(URL + CERTIFICATES))
+        return self.topics.copies.certificate(url.removeprefix(URL + CERTIFICATES))
 
 
 def verify(told: Mapping[str, Any], certificate: bytes) -> None:
