@@ -252,7 +252,10 @@ def _nothing_is_left(arena: World, function: str = "hostile") -> None:
 
 def _in_namespace_of(pid: int) -> list[int]:
     """Those processes of the machine that are in the pid namespace of one of them."""
-    wanted = os.readlink(f"/proc/{pid}/ns/pid")
+    try:
+        wanted = os.readlink(f"/proc/{pid}/ns/pid")
+    except FileNotFoundError:
+        return []  # it has just gone, and with it all that were in it
     found = []
     for name in os.listdir("/proc"):
         try:
