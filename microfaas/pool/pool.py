@@ -205,8 +205,9 @@ class Pool:
 
     def prepare(self, count: int) -> list[asyncio.Task[None]]:
         """Have so many instances of what is loaded, as far as they fit; what starts them."""
-        if not (self.size or (self._forks and self.source is not None)):
-            return []  # it may be what cannot be loaded, which is not tried so often
+        loaded = self.size or (self._forks and self.source is not None)
+        if not loaded or count <= self.size:
+            return []  # what cannot be loaded is not tried so often
         ahead = count - len(self.busy)
         return self._follow(replace(self._view(), ready_ahead=ahead, in_use=True))
 
