@@ -22,7 +22,8 @@ from microfaas.gateway.aws.service import Services
 from microfaas.gateway.connections import Counted, Ticket
 from microfaas.gateway.control_api import ControlApi
 from microfaas.gateway.entrance import Entrance
-from microfaas.gateway.fastlane import HEADERS_MAX, LINE_BYTES_MAX, FastLane, Lane
+from microfaas.gateway.fastlane import FastLane, Lane
+from microfaas.gateway.heads import HEADERS_MAX, LINE_BYTES_MAX
 from microfaas.gateway.hosts import Hosts, Own
 from microfaas.gateway.lambda_api import LambdaApi
 from microfaas.gateway.reply import Reply

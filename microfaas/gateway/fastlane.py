@@ -10,44 +10,24 @@ a peer may cost before its request is whole is bounded here: bytes of the head, 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import NamedTuple, cast
-from urllib.parse import parse_qs
-
-import httptools
 
 from microfaas.config import RequestsTable
 from microfaas.errors import AccessRefused, InvalidRequest, MachineError, TooManyRequests
-from microfaas.gateway import faults
+from microfaas.gateway import faults, heads
 from microfaas.gateway.auth import Claim, Guard
 from microfaas.gateway.connections import Census, Counted, Peer, Ticket, peer_of
-from microfaas.gateway.lambda_api import InvokeCall, LambdaApi, Prepared
+from microfaas.gateway.lambda_api import LambdaApi, Prepared
 from microfaas.gateway.reply import Clock, Reply, encode
 from microfaas.invoke import new_request_id
-from microfaas.model import EVENT_BYTES_MAX
-from microfaas.sigv4 import Signable
 
-# What the other lane takes of lines and headers; it says what is wrong with more.
-LINE_BYTES_MAX = 8190
-HEADERS_MAX = 128
 # A peer that sends a request ahead of its turn may fill this much before it has to wait.
 AHEAD_BYTES_MAX = 256 * 1024
 DRAIN_POLL_S = 0.02
 # How many times within the keep-alive time unused connections are looked for.
 SWEEPS = 5
 
-_METHOD = b"POST "
-_PREFIX = b"/2015-03-31/functions/"
-_SUFFIX = b"/invocations"
-# As the other lane's route, but of characters alone that have one meaning in a target.
-_HOT_TARGET = re.compile(
-    re.escape(_PREFIX) + rb"[A-Za-z0-9:._$%~-]+" + _SUFFIX + rb"(\?[A-Za-z0-9=&._$%~-]*)?"
-)
-# In the names of hosts that are functions' own, where this path too is theirs.
-_OWN_HOST = re.compile(rb"\.(lambda-url|execute-api)\.", re.IGNORECASE)
-# Headers that make more of a request than a head and a body.
-_SPECIAL = (b"transfer-encoding", b"expect", b"upgrade", b"sec-websocket-key1")
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -127,9 +107,6 @@ class FastLane(asyncio.Protocol):
         self._write_paused = False
         self._read_paused = False
         self._timer: asyncio.TimerHandle | None = None
-        # Filled by the parser, one request at a time.
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
 
     # asyncio.Protocol
 
@@ -176,14 +153,6 @@ class FastLane(asyncio.Protocol):
         self._write_paused = False
         if not self._busy:
             self._advance()
-
-    # httptools' callbacks
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
 
     # one request after the other
 
@@ -257,61 +226,17 @@ class FastLane(asyncio.Protocol):
 
     def _parse(self, raw: bytes) -> bool:
         """Take a head apart; False when it is not of the hot shape."""
-        if not raw.startswith(_METHOD + _PREFIX):
-            return False
-        self._url, self._headers = b"", []
-        parser = httptools.HttpRequestParser(self)
-        try:
-            parser.feed_data(raw)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            return False
-        fields = dict(self._headers)
-        length = fields.get(b"content-length", b"")
-        # Which headers may be there twice, and what is wrong with some, is the other lane's to say.
-        plain = (
-            b"host" in fields
-            and _OWN_HOST.search(fields[b"host"]) is None
-            and len(fields) == len(self._headers)
-            and fields.keys().isdisjoint(_SPECIAL)
-        )
-        hot = (
-            plain
-            and length.isdigit()
-            and int(length) <= EVENT_BYTES_MAX
-            and _HOT_TARGET.fullmatch(self._url) is not None
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and self._fits()
-        )
-        if not hot:
+        head = heads.read(raw)
+        if head is None:
             return False
         claim = None
         if self._lane.guard is not None:
             try:
-                claim = self._lane.guard.claim(
-                    Signable("POST", self._url, self._headers), self._peer
-                )
+                claim = self._lane.guard.claim(head.signable, self._peer)
             except (AccessRefused, MachineError):
                 return False  # the other lane says so, and need not wait for the body
-        self._head = Head(raw, int(length), self._lane.api.prepare(self._call(fields)), claim)
+        self._head = Head(raw, head.length, self._lane.api.prepare(head.call), claim)
         return True
-
-    def _fits(self) -> bool:
-        """Whether the other lane would take lines as long and headers as many."""
-        longest = max(len(name) + len(value) for name, value in self._headers)
-        return max(longest, len(self._url)) <= LINE_BYTES_MAX and len(self._headers) <= HEADERS_MAX
-
-    def _call(self, fields: dict[bytes, bytes]) -> InvokeCall:
-        path, _, query = self._url.decode("latin-1").partition("?")
-        return InvokeCall(
-            path[len(_PREFIX) : -len(_SUFFIX)],
-            parse_qs(query).get("Qualifier", [""])[0] if query else "",
-            # Decoded as aiohttp decodes them.
-            fields.get(b"x-amz-invocation-type", b"").decode("utf-8", "surrogateescape"),
-            fields.get(b"x-amz-log-type", b"").decode("utf-8", "surrogateescape"),
-            fields.get(b"x-amz-client-context", b"").decode("utf-8", "surrogateescape"),
-            fields.get(b"x-amzn-trace-id", b"").decode("utf-8", "surrogateescape"),
-        )
 
     async def _serve(self, first: bytes) -> None:
         """Answer one request after the other until the connection is lost or handed over."""
