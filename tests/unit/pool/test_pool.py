@@ -224,6 +224,16 @@ async def test_so_many_instances_are_prepared_as_there_is_room_for(
     assert pool.prepare(5 if found == 5 else 0) == []
 
 
+async def test_where_there_are_enough_nobody_makes_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = world.pool()
+    pool.release(await pool.lease())
+    asked: list[Pool] = []
+    monkeypatch.setattr(pool, "_affordable", asked.append)
+    assert pool.prepare(1) == pool.prepare(0) == asked == []
+
+
 async def test_what_is_not_loaded_is_not_prepared(world: World) -> None:
     pool = world.pool()
     assert pool.prepare(5) == []
