@@ -23,6 +23,7 @@ else
   want mvn maven
   want ruby ruby
   want faketime faketime
+  [ -x /usr/bin/aws ] || missing="$missing awscli" # its second version; PyPI has the first
   ldconfig -p | grep -q libicuuc || missing="$missing libicu72" # .NET's cultures
   [ -x /usr/bin/python3 ] || missing="$missing python3" # an ordinary user's, see ordinary.py
   ldconfig -p | grep -q libseccomp.so.2 || missing="$missing libseccomp2"
