@@ -34,11 +34,12 @@ SERVED: Mapping[str, str] = {
     "kinesis": """
         CreateStream DeleteStream DescribeStream DescribeStreamSummary ListStreams ListShards
         PutRecord PutRecords GetShardIterator GetRecords
-        IncreaseStreamRetentionPeriod DecreaseStreamRetentionPeriod
+        IncreaseStreamRetentionPeriod DecreaseStreamRetentionPeriod UpdateShardCount
         AddTagsToStream ListTagsForStream RemoveTagsFromStream""",
     "events": """
         PutEvents PutRule DeleteRule DescribeRule ListRules EnableRule DisableRule
         PutTargets RemoveTargets ListTargetsByRule TestEventPattern
+        TagResource UntagResource ListTagsForResource
         ListEventBuses DescribeEventBus""",
     "scheduler": "CreateSchedule GetSchedule UpdateSchedule DeleteSchedule ListSchedules",
     # The three that invoke have ways of their own through the gateway.
@@ -72,15 +73,18 @@ SERVED: Mapping[str, str] = {
         CreateLogGroup DeleteLogGroup DescribeLogGroups PutRetentionPolicy DeleteRetentionPolicy
         CreateLogStream DeleteLogStream DescribeLogStreams PutLogEvents
         GetLogEvents FilterLogEvents StartLiveTail
-        TagResource UntagResource ListTagsForResource""",
+        TagResource UntagResource ListTagsForResource
+        TagLogGroup UntagLogGroup ListTagsLogGroup""",
     "sts": "GetCallerIdentity AssumeRole",
     "iam": """
         CreateRole GetRole ListRoles UpdateRole DeleteRole UpdateAssumeRolePolicy
+        UpdateRoleDescription PutRolePermissionsBoundary DeleteRolePermissionsBoundary
         TagRole UntagRole ListRoleTags
         AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
         PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
         CreatePolicy GetPolicy ListPolicies DeletePolicy
         GetPolicyVersion CreatePolicyVersion ListPolicyVersions DeletePolicyVersion
+        TagPolicy UntagPolicy ListPolicyTags
         ListInstanceProfilesForRole GetUser CreateServiceLinkedRole""",
 }
 

@@ -64,7 +64,7 @@ class ManagedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 class Identity:
     """The account's roles and policies. All that changes something raises ServiceError for what
-    AWS refuses, and MachineError."""
+    AWS refuses, and MachineError; who calls it lets no other change begin before it is made."""
 
     def __init__(self, resources: Resources, address: Address) -> None:
         self._resources = resources
@@ -174,6 +174,12 @@ class Identity:
                 "delete the policy's versions. The default version is deleted with the policy."
             )
         await self._commit(self.policies.remove(name))
+
+    async def tag_policy(self, arn: str, tags: Mapping[str, str]) -> None:
+        """These are all it has from now on."""
+        name, policy = self.policy(arn)
+        changed = msgspec.structs.replace(policy, tags=dict(tags))
+        await self._commit(self.policies.put(name, changed))
 
     async def add_version(self, arn: str, document: str, *, default: bool) -> int:
         """The new version's number."""

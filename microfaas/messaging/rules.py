@@ -11,7 +11,7 @@ import asyncio
 import functools
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +44,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str = "ENABLED"
     role: str = ""
     targets: tuple[Target, ...] = ()
+    tags: dict[str, str] = {}
     # It is a function's trigger, and asks nobody.
     declared: bool = False
 
@@ -117,20 +118,28 @@ class Rules:
         return eventbridge.rule_arn(self._address, name)
 
     async def put(self, rule: Rule) -> None:
-        """Make a rule, or change it; its targets stay. Raises ServiceError."""
+        """Make a rule, or change it; its targets and tags stay. Raises ServiceError."""
         check(rule)
         async with self._changing:
             before = self._rules.get(rule.name)
             if before is None and len(self._rules) >= RULES_MAX:
                 text = f"The requested resource exceeds the maximum number allowed: {RULES_MAX}"
                 raise ServiceError("LimitExceededException", text)
-            kept = before.targets if before is not None else ()
-            await self._change(msgspec.structs.replace(rule, targets=kept))
+            if before is not None:
+                rule = msgspec.structs.replace(rule, targets=before.targets, tags=before.tags)
+            await self._change(rule)
 
     async def switch(self, name: str, state: str) -> None:
         """Enable or disable one. Raises ServiceError."""
         async with self._changing:
             await self._change(msgspec.structs.replace(self.get(name), state=state))
+
+    async def tag(self, name: str, tags: Mapping[str, str], gone: Container[str] = ()) -> None:
+        """Add tags, and take others away. Raises ServiceError."""
+        async with self._changing:
+            rule = self.get(name)
+            kept = {key: value for key, value in rule.tags.items() if key not in gone}
+            await self._change(msgspec.structs.replace(rule, tags={**kept, **tags}))
 
     async def put_targets(self, name: str, targets: Sequence[Target]) -> None:
         """Add targets, in place of those with the same ids. Raises ServiceError."""

@@ -46,6 +46,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     signature_version: Literal["1", "2"] = "1"
     tags: dict[str, str] = {}
+    # Attributes that are kept for whoever asks, and not acted on.
+    told: dict[str, str] = {}
     declared: bool = False
 
 

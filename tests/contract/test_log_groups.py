@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
@@ -482,6 +483,22 @@ async def test_a_group_has_tags(world: World, logs: Client) -> None:
     world.printed("f", "a", "x")
     await logs.tag_resource(resourceArn=ARN, tags={"c": "3"})
     assert (await logs.list_tags_for_resource(resourceArn=ARN))["tags"] == {"c": "3"}
+    await logs.tag_log_group(logGroupName=GROUP, tags={"d": "4"})
+    await logs.untag_log_group(logGroupName=GROUP, tags=["c"])
+    assert (await logs.list_tags_log_group(logGroupName=GROUP))["tags"] == {"d": "4"}
+    assert await logs.refused("list_tags_log_group", logGroupName="no") == NO_GROUP
+
+
+async def test_changes_at_the_same_time_are_all_made(logs: Client) -> None:
+    await logs.create_log_group(logGroupName="mine")
+    tags = {str(number): "" for number in range(8)}
+    await asyncio.gather(
+        *(logs.tag_log_group(logGroupName="mine", tags={name: ""}) for name in tags),
+        logs.put_retention_policy(logGroupName="mine", retentionInDays=7),
+    )
+    assert (await logs.list_tags_log_group(logGroupName="mine"))["tags"] == tags
+    [told] = (await logs.describe_log_groups())["logGroups"]
+    assert told["retentionInDays"] == 7
 
 
 @pytest.mark.parametrize("token", ["x", "f/12x", "f/" + "9" * 57])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -113,6 +114,39 @@ async def test_a_role_is_changed(iam: Client) -> None:
     assert (await iam.list_role_tags(RoleName="r"))["Tags"] == found["Tags"]
 
 
+async def test_a_role_is_described_by_itself_and_bounded(iam: Client) -> None:
+    await made(iam, PermissionsBoundary=BASIC)
+    told = await iam.update_role_description(RoleName="r", Description="new")
+    assert told["Role"] == (await iam.get_role(RoleName="r"))["Role"]
+    assert told["Role"]["Description"] == "new"
+    assert told["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"] == BASIC
+    other = f"{BASIC}2"
+    await iam.put_role_permissions_boundary(RoleName="r", PermissionsBoundary=other)
+    found = (await iam.get_role(RoleName="r"))["Role"]["PermissionsBoundary"]
+    assert found["PermissionsBoundaryArn"] == other
+    await iam.delete_role_permissions_boundary(RoleName="r")
+    assert "PermissionsBoundary" not in (await iam.get_role(RoleName="r"))["Role"]
+
+
+async def test_changes_at_the_same_time_are_all_made(iam: Client) -> None:
+    await made(iam)
+    names = [f"p{number}" for number in range(8)]
+    document = json.dumps(ALLOW)
+    await asyncio.gather(
+        *(iam.attach_role_policy(RoleName="r", PolicyArn=f"{BASIC}{each}") for each in names),
+        *(
+            iam.put_role_policy(RoleName="r", PolicyName=each, PolicyDocument=document)
+            for each in names
+        ),
+        *(iam.tag_role(RoleName="r", Tags=[{"Key": each, "Value": ""}]) for each in names),
+    )
+    attached = (await iam.list_attached_role_policies(RoleName="r"))["AttachedPolicies"]
+    assert [each["PolicyArn"] for each in attached] == [f"{BASIC}{each}" for each in names]
+    assert (await iam.list_role_policies(RoleName="r"))["PolicyNames"] == names
+    tags = (await iam.list_role_tags(RoleName="r"))["Tags"]
+    assert [each["Key"] for each in tags] == names
+
+
 async def test_lists_of_roles_come_by_the_page(iam: Client) -> None:
     for number in range(5):
         await made(iam, f"r{number}", Path="/odd/" if number % 2 else "/")
@@ -153,6 +187,15 @@ async def test_a_policy_from_its_making_to_its_end(iam: Client) -> None:
     await iam.delete_policy(PolicyArn=arn)
     refused = await iam.refused("get_policy", PolicyArn=arn)
     assert refused == (404, "NoSuchEntity", f"Policy {arn} was not found.")
+
+
+async def test_a_policy_has_tags(iam: Client) -> None:
+    arn = await made_policy(iam, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    await iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "a", "Value": "3"}])
+    await iam.untag_policy(PolicyArn=arn, TagKeys=["b"])
+    tags = (await iam.list_policy_tags(PolicyArn=arn))["Tags"]
+    assert tags == [{"Key": "a", "Value": "3"}]
+    assert (await iam.get_policy(PolicyArn=arn))["Policy"]["Tags"] == tags
 
 
 async def test_a_policy_has_versions(iam: Client) -> None:

@@ -20,6 +20,7 @@ TRUST = json.dumps({
     }],
 })  # fmt: skip
 POLICY = {"PolicyArn": "arn:aws:iam::123456789012:policy/p"}
+BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
 GROUP = {"logGroupName": "/g"}
 STREAM = {**GROUP, "logStreamName": "s"}
 GROUP_ARN = f"arn:aws:logs:{WHERE}:log-group:/g"
@@ -49,6 +50,9 @@ LOGS = (
     Step("TagResource", {"resourceArn": GROUP_ARN, "tags": {"a": "1"}}),
     Step("ListTagsForResource", {"resourceArn": GROUP_ARN}),
     Step("UntagResource", {"resourceArn": GROUP_ARN, "tagKeys": ["a"]}),
+    Step("TagLogGroup", {**GROUP, "tags": {"b": "1"}}),
+    Step("ListTagsLogGroup", GROUP),
+    Step("UntagLogGroup", {**GROUP, "tags": ["b"]}),
     Step("DeleteLogStream", STREAM),
     Step("DeleteLogGroup", GROUP),
     Step("DeleteLogGroup", GROUP, "ResourceNotFoundException"),
@@ -71,6 +75,9 @@ IAM = (
     Step("GetRole", {"RoleName": "r"}),
     Step("ListRoles"),
     Step("UpdateRole", {"RoleName": "r", "Description": "still", "MaxSessionDuration": 7200}),
+    Step("UpdateRoleDescription", {"RoleName": "r", "Description": "yet"}),
+    Step("PutRolePermissionsBoundary", {"RoleName": "r", "PermissionsBoundary": BOUNDARY}),
+    Step("DeleteRolePermissionsBoundary", {"RoleName": "r"}),
     Step("UpdateAssumeRolePolicy", {"RoleName": "r", "PolicyDocument": TRUST}),
     Step("TagRole", {"RoleName": "r", "Tags": [{"Key": "a", "Value": "1"}]}),
     Step("ListRoleTags", {"RoleName": "r"}),
@@ -82,6 +89,9 @@ IAM = (
     Step("CreatePolicy", {"PolicyName": "p", "PolicyDocument": DOCUMENT}),
     Step("GetPolicy", POLICY),
     Step("ListPolicies", {"Scope": "Local"}),
+    Step("TagPolicy", {**POLICY, "Tags": [{"Key": "a", "Value": "1"}]}),
+    Step("ListPolicyTags", POLICY),
+    Step("UntagPolicy", {**POLICY, "TagKeys": ["a"]}),
     Step("CreatePolicyVersion", {**POLICY, "PolicyDocument": DOCUMENT, "SetAsDefault": True}),
     Step("ListPolicyVersions", POLICY),
     Step("GetPolicyVersion", {**POLICY, "VersionId": "v2"}),

@@ -106,6 +106,22 @@ def test_rules_and_targets_through_boto3(project: Project) -> None:
     assert len(noted.events()) == 1
 
 
+def test_rules_have_tags(project: Project) -> None:
+    events = Noted(project).client("events")
+    pattern = json.dumps({"source": ["shop"]})
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    arn = events.put_rule(Name="orders", EventPattern=pattern, Tags=tags)["RuleArn"]
+    events.tag_resource(ResourceARN=arn, Tags=[{"Key": "b", "Value": "3"}])
+    events.untag_resource(ResourceARN=arn, TagKeys=["a"])
+    # Those of a call that changes a rule are passed over, as by AWS.
+    events.put_rule(Name="orders", EventPattern=pattern, State="DISABLED", Tags=tags)
+    told = events.list_tags_for_resource(ResourceARN=arn)
+    assert told["Tags"] == [{"Key": "b", "Value": "3"}]
+    for wrong in (f"{arn}2", arn.replace("orders", "other/orders")):
+        code, _ = error_of(events.list_tags_for_resource, ResourceARN=wrong)
+        assert code == "ResourceNotFoundException"
+
+
 def test_a_rule_with_a_schedule_fires(project: Project) -> None:
     noted = Noted(project)
     events = noted.client("events")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def test_a_queue_is_made_used_and_deleted_through_resources(project: Project, ta
     assert numbers == sorted(numbers)
     handles = [{"Id": m.body, "ReceiptHandle": m.receipt_handle} for m in messages]
     assert len(queue.delete_messages(Entries=handles)["Successful"]) == 3
-    queue.set_attributes(Attributes={"VisibilityTimeout": "7"})
+    queue.set_attributes(Attributes={"VisibilityTimeout": "7", "FifoQueue": "true"})
     queue.reload()
     assert queue.attributes["VisibilityTimeout"] == "7"
     assert [one.url for one in service.queues.filter(QueueNamePrefix="made")] == [queue.url]
@@ -195,6 +196,27 @@ def test_a_queue_is_made_used_and_deleted_through_resources(project: Project, ta
     queue.purge()
     queue.delete()
     assert [one.url for one in service.queues.filter(QueueNamePrefix="made")] == []
+
+
+def test_changes_at_the_same_time_are_all_made(project: Project, taken: Taken) -> None:
+    serve(project)
+    client = sqs_of(project)
+    to = {"QueueUrl": client.create_queue(QueueName="made")["QueueUrl"]}
+    attributes = {"DelaySeconds": "7", "VisibilityTimeout": "8", "Policy": "{}"}
+    names = [str(number) for number in range(8)]
+    with ThreadPoolExecutor(16) as threads:
+        calls = [
+            *(threads.submit(client.tag_queue, **to, Tags={name: ""}) for name in names),
+            *(
+                threads.submit(client.set_queue_attributes, **to, Attributes={name: value})
+                for name, value in attributes.items()
+            ),
+        ]
+    for call in calls:
+        call.result()
+    assert client.list_queue_tags(**to)["Tags"] == dict.fromkeys(names, "")
+    told = client.get_queue_attributes(**to, AttributeNames=["All"])["Attributes"]
+    assert told | attributes == told
 
 
 def test_a_receiver_waits_without_asking_again(project: Project, taken: Taken) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,24 @@ def test_kinesis_by_boto3(clicks: Project) -> None:
     client.increase_stream_retention_period(StreamName="made", RetentionPeriodHours=48)
     summary = client.describe_stream_summary(StreamARN=arn)["StreamDescriptionSummary"]
     assert (summary["RetentionPeriodHours"], summary["OpenShardCount"]) == (48, 2)
-    client.decrease_stream_retention_period(StreamName="made", RetentionPeriodHours=24)
-    client.add_tags_to_stream(StreamName="made", Tags={"b": "c"})
-    client.remove_tags_from_stream(StreamName="made", TagKeys=["team"])
-    assert client.list_tags_for_stream(StreamName="made")["Tags"] == [{"Key": "b", "Value": "c"}]
+    assert summary["MaxRecordSizeInKiB"] == 1024
+    made: Any = {"StreamName": "made"}
+    client.decrease_stream_retention_period(**made, RetentionPeriodHours=24)
+    names = [str(number) for number in range(8)]
+    with ThreadPoolExecutor(16) as threads:
+        calls = [
+            *(threads.submit(client.add_tags_to_stream, **made, Tags={n: "c"}) for n in names),
+            threads.submit(client.remove_tags_from_stream, **made, TagKeys=["team"]),
+        ]
+    for call in calls:
+        call.result()
+    tags = client.list_tags_for_stream(**made)["Tags"]
+    assert tags == [{"Key": name, "Value": "c"} for name in names]
+    same: Any = {"ScalingType": "UNIFORM_SCALING", "TargetShardCount": 2}
+    counts = client.update_shard_count(**made, **same)
+    assert (counts["CurrentShardCount"], counts["TargetShardCount"]) == (2, 2)
+    with pytest.raises(client.exceptions.InvalidArgumentException, match="fixed"):
+        client.update_shard_count(**made, **{**same, "TargetShardCount": 4})
 
     # It outlives the server.
     clicks.stop()

@@ -48,6 +48,9 @@ class EventsApi:
                 "PutTargets": self._put_targets,
                 "RemoveTargets": self._remove_targets,
                 "ListTargetsByRule": self._list_targets,
+                "TagResource": self._tag,
+                "UntagResource": self._untag,
+                "ListTagsForResource": self._tags,
                 "TestEventPattern": self._test_pattern,
                 "ListEventBuses": self._list_buses,
                 "DescribeEventBus": self._describe_bus,
@@ -78,6 +81,7 @@ class EventsApi:
             expression=params.get("ScheduleExpression", ""),
             state=params.get("State", "ENABLED"),
             role=params.get("RoleArn", ""),
+            tags=_tags_of(params),
         )
         await self._rules.put(rule)
         return {"RuleArn": self._rules.arn(rule.name)}
@@ -123,6 +127,25 @@ class EventsApi:
         _on_bus(params)
         page, more = _page(self._rules.get(params["Rule"]).targets, params)
         return {"Targets": [_told_target(target) for target in page], "NextToken": more}
+
+    async def _tag(self, _: Caller, params: Params) -> Params:
+        await self._rules.tag(self._of_arn(params["ResourceARN"]).name, _tags_of(params))
+        return {}
+
+    async def _untag(self, _: Caller, params: Params) -> Params:
+        await self._rules.tag(self._of_arn(params["ResourceARN"]).name, {}, params["TagKeys"])
+        return {}
+
+    async def _tags(self, _: Caller, params: Params) -> Params:
+        tags = self._of_arn(params["ResourceARN"]).tags
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def _of_arn(self, arn: str) -> Rule:
+        """The rule of an ARN, which may name the bus. Raises ServiceError."""
+        name = arn.rpartition("/")[2]
+        if arn not in (self._rules.arn(name), self._rules.arn(f"{BUS}/{name}")):
+            raise ServiceError("ResourceNotFoundException", f"There is no rule {arn}.")
+        return self._rules.get(name)
 
     async def _test_pattern(self, _: Caller, params: Params) -> Params:
         pattern = book.compiled(params["EventPattern"])
@@ -170,6 +193,10 @@ def _on_bus(params: Params) -> None:
     name = params.get("EventBusName", BUS).rpartition("event-bus/")[2]
     if name != BUS:
         raise ServiceError("ResourceNotFoundException", f"Event bus {name} does not exist.")
+
+
+def _tags_of(params: Params) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
 
 
 def _page(things: Iterable[Any], params: Params) -> tuple[list[Any], str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from microfaas.control.identity import (
 )
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import paging
-from microfaas.gateway.aws.service import Call, Caller, Params, Service
+from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.gateway.aws.sts import Principals
 
 PAGE = 100
@@ -40,7 +40,8 @@ class IamApi:
         self._principals = principals
 
     def service(self) -> Service:
-        return Service("iam", {**self._of_roles(), **self._of_policies(), "GetUser": self._user})
+        calls = {**self._of_roles(), **self._of_policies(), "GetUser": self._user}
+        return Service("iam", in_turn(calls))
 
     def _of_roles(self) -> Mapping[str, Call]:
         return {
@@ -49,6 +50,9 @@ class IamApi:
             "GetRole": self._get_role,
             "ListRoles": self._list_roles,
             "UpdateRole": self._update_role,
+            "UpdateRoleDescription": self._describe_role,
+            "PutRolePermissionsBoundary": self._bound_role,
+            "DeleteRolePermissionsBoundary": self._unbound_role,
             "UpdateAssumeRolePolicy": self._update_trust,
             "DeleteRole": self._delete_role,
             "TagRole": self._tag_role,
@@ -74,6 +78,9 @@ class IamApi:
             "GetPolicyVersion": self._get_version,
             "ListPolicyVersions": self._list_versions,
             "DeletePolicyVersion": self._delete_version,
+            "TagPolicy": self._tag_policy,
+            "UntagPolicy": self._untag_policy,
+            "ListPolicyTags": self._policy_tags,
         }
 
     async def _create_role(self, _: Caller, params: Params) -> Params:
@@ -127,6 +134,20 @@ class IamApi:
         await self._identity.change_role(params["RoleName"], **changes)
         return {}
 
+    async def _describe_role(self, _: Caller, params: Params) -> Params:
+        name = params["RoleName"]
+        await self._identity.change_role(name, description=params["Description"])
+        return {"Role": self._told_role(name, self._identity.role(name))}
+
+    async def _bound_role(self, _: Caller, params: Params) -> Params:
+        boundary = params["PermissionsBoundary"]
+        await self._identity.change_role(params["RoleName"], boundary=boundary)
+        return {}
+
+    async def _unbound_role(self, _: Caller, params: Params) -> Params:
+        await self._identity.change_role(params["RoleName"], boundary="")
+        return {}
+
     async def _update_trust(self, _: Caller, params: Params) -> Params:
         check_document(params["PolicyDocument"], trust=True)
         await self._identity.change_role(params["RoleName"], trust=params["PolicyDocument"])
@@ -143,15 +164,13 @@ class IamApi:
         return {}
 
     async def _untag_role(self, _: Caller, params: Params) -> Params:
-        name, gone = params["RoleName"], params["TagKeys"]
-        tags = {k: v for k, v in self._identity.role(name).tags.items() if k not in gone}
+        name = params["RoleName"]
+        tags = _without(self._identity.role(name).tags, params["TagKeys"])
         await self._identity.change_role(name, tags=tags)
         return {}
 
     async def _role_tags(self, _: Caller, params: Params) -> Params:
-        found = self._identity.role(params["RoleName"]).tags
-        rows = [(key, {"Key": key, "Value": found[key]}) for key in sorted(found)]
-        return _listed("Tags", rows, params)
+        return _listed_tags(self._identity.role(params["RoleName"]).tags, params)
 
     async def _attach(self, _: Caller, params: Params) -> Params:
         await self._identity.attach(params["RoleName"], params["PolicyArn"])
@@ -255,6 +274,22 @@ class IamApi:
         await self._identity.delete_version(params["PolicyArn"], params["VersionId"])
         return {}
 
+    async def _tag_policy(self, _: Caller, params: Params) -> Params:
+        arn = params["PolicyArn"]
+        await self._identity.tag_policy(
+            arn, {**self._identity.policy(arn)[1].tags, **_tags_of(params)}
+        )
+        return {}
+
+    async def _untag_policy(self, _: Caller, params: Params) -> Params:
+        arn = params["PolicyArn"]
+        tags = _without(self._identity.policy(arn)[1].tags, params["TagKeys"])
+        await self._identity.tag_policy(arn, tags)
+        return {}
+
+    async def _policy_tags(self, _: Caller, params: Params) -> Params:
+        return _listed_tags(self._identity.policy(params["PolicyArn"])[1].tags, params)
+
     async def _user(self, caller: Caller, params: Params) -> Params:
         who = self._principals.of(caller.key_id)
         name = params.get("UserName", who.user)
@@ -337,6 +372,15 @@ def _quoted(document: str) -> str:
 
 def _tags_of(params: Params) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
+
+
+def _without(tags: Mapping[str, str], gone: Container[str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key not in gone}
+
+
+def _listed_tags(tags: Mapping[str, str], params: Params) -> Params:
+    rows = [(key, {"Key": key, "Value": tags[key]}) for key in sorted(tags)]
+    return _listed("Tags", rows, params)
 
 
 def _told_tags(tags: Mapping[str, str]) -> list[Params] | None:

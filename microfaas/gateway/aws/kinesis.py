@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import msgspec
 
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws.service import Caller, Params, Service
+from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.messaging import stream_numbers as numbers
 from microfaas.messaging.stream_shard import Entry, Shard
-from microfaas.messaging.streams import Put, Stream, Streams
+from microfaas.messaging.streams import RECORD_BYTES_MAX, Put, Stream, Streams
 from microfaas.store.streams import Record
 
 PAGE = 100
@@ -27,26 +28,27 @@ class KinesisApi:
         self._streams = owned
 
     def service(self) -> Service:
-        return Service(
-            "kinesis",
-            {
-                "CreateStream": self._create,
-                "DeleteStream": self._delete,
-                "ListStreams": self._list,
-                "DescribeStream": self._describe,
-                "DescribeStreamSummary": self._summary,
-                "ListShards": self._shards,
-                "PutRecord": self._put,
-                "PutRecords": self._put_all,
-                "GetShardIterator": self._iterator,
-                "GetRecords": self._records,
-                "IncreaseStreamRetentionPeriod": self._increase,
-                "DecreaseStreamRetentionPeriod": self._decrease,
-                "AddTagsToStream": self._tag,
-                "RemoveTagsFromStream": self._untag,
-                "ListTagsForStream": self._tags,
-            },
-        )
+        changing: Mapping[str, Call] = {
+            "IncreaseStreamRetentionPeriod": self._increase,
+            "DecreaseStreamRetentionPeriod": self._decrease,
+            "UpdateShardCount": self._reshard,
+            "AddTagsToStream": self._tag,
+            "RemoveTagsFromStream": self._untag,
+        }
+        calls: Mapping[str, Call] = {
+            "CreateStream": self._create,
+            "DeleteStream": self._delete,
+            "ListStreams": self._list,
+            "DescribeStream": self._describe,
+            "DescribeStreamSummary": self._summary,
+            "ListShards": self._shards,
+            "PutRecord": self._put,
+            "PutRecords": self._put_all,
+            "GetShardIterator": self._iterator,
+            "GetRecords": self._records,
+            "ListTagsForStream": self._tags,
+        }
+        return Service("kinesis", {**in_turn(changing), **calls})
 
     async def _create(self, _: Caller, params: Params) -> Params:
         tags = _checked(params.get("Tags", {}))
@@ -95,6 +97,7 @@ class KinesisApi:
             "RetentionPeriodHours": -(-stream.retention_s // HOUR_S),
             "EnhancedMonitoring": [{"ShardLevelMetrics": []}],
             "EncryptionType": "NONE",
+            "MaxRecordSizeInKiB": RECORD_BYTES_MAX // 1024,
             "OpenShardCount": stream.shards,
             "ConsumerCount": 0,
             "StreamModeDetails": {"StreamMode": "PROVISIONED"},
@@ -188,6 +191,21 @@ class KinesisApi:
         changed = msgspec.structs.replace(stream, retention_s=hours * HOUR_S)
         await self._streams.change(changed)
         return {}
+
+    async def _reshard(self, _: Caller, params: Params) -> Params:
+        """Nothing is to be done for the count that there is, which Terraform asks for."""
+        stream, shards = self._stream(params), params["TargetShardCount"]
+        if shards != stream.shards:
+            _invalid(
+                f"The number of shards is fixed when a stream is made: {stream.name} has "
+                f"{stream.shards}, not {shards}."
+            )
+        return {
+            "StreamName": stream.name,
+            "StreamARN": self._streams.arn(stream.name),
+            "CurrentShardCount": shards,
+            "TargetShardCount": shards,
+        }
 
     async def _tag(self, _: Caller, params: Params) -> Params:
         stream = self._stream(params)

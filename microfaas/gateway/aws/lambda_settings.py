@@ -52,7 +52,11 @@ def created(params: Params, strict: bool) -> Settings:
     blank = Settings(runtime="", handler="", role=params["Role"])
     settings = changed(blank, params, strict)
     architectures = tuple(params.get("Architectures", settings.architectures))
-    return msgspec.structs.replace(settings, architectures=architectures)
+    # A new function shows one that was given, though it is empty.
+    shown: dict[str, str] | None = {} if "Environment" in params else None
+    return msgspec.structs.replace(
+        settings, architectures=architectures, environment=settings.environment or shown
+    )
 
 
 def changed(old: Settings, params: Params, strict: bool) -> Settings:
@@ -62,8 +66,10 @@ def changed(old: Settings, params: Params, strict: bool) -> Settings:
             refuse(f"{name}: microfaas has no {what}.")
     if "Runtime" in params:
         _check_runtime(params["Runtime"], strict)
-    if "Environment" in params:
-        _check_environment(params["Environment"].get("Variables", {}))
+    # Without variables nothing is said of those that there are.
+    variables = params.get("Environment", {}).get("Variables")
+    if variables is not None:
+        _check_environment(variables)
     if "\0" in params.get("Handler", ""):
         refuse("The Handler must not contain a NUL character.")
     given: dict[str, Any] = {
@@ -78,8 +84,8 @@ def changed(old: Settings, params: Params, strict: bool) -> Settings:
         )
         if name in params
     }
-    if "Environment" in params:
-        given["environment"] = params["Environment"].get("Variables", {})
+    if variables is not None:
+        given["environment"] = variables or None
     if "EphemeralStorage" in params:
         given["tmp_mb"] = params["EphemeralStorage"]["Size"]
     if "Layers" in params:

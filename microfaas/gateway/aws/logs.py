@@ -15,7 +15,7 @@ from microfaas.control.log_groups import DAY_MS, LogGroups, StreamInfo
 from microfaas.control.log_pages import EVENT_BYTES, EVENTS_MAX, EVER_MS, Event, Page, Range
 from microfaas.gateway.aws.live_tail import LiveTailApi
 from microfaas.gateway.aws.logs_params import accepts, bare, prefix_of, refuse
-from microfaas.gateway.aws.service import Call, Caller, Params, Service
+from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.model import Address
 
 PAGE = 50
@@ -46,12 +46,20 @@ class LogsApi:
         return Service("logs", self._operations())
 
     def _operations(self) -> Mapping[str, Call]:
-        return {
+        changing: Mapping[str, Call] = {
             "CreateLogGroup": self._create_group,
-            "DeleteLogGroup": self._delete_group,
-            "DescribeLogGroups": self._describe_groups,
             "PutRetentionPolicy": self._keep_for,
             "DeleteRetentionPolicy": self._keep,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            # The same for clients from before groups were tagged by their ARNs.
+            "TagLogGroup": self._tag_named,
+            "UntagLogGroup": self._untag_named,
+        }
+        return {
+            **in_turn(changing),
+            "DeleteLogGroup": self._delete_group,
+            "DescribeLogGroups": self._describe_groups,
             "CreateLogStream": self._create_stream,
             "DeleteLogStream": self._delete_stream,
             "DescribeLogStreams": self._describe_streams,
@@ -59,9 +67,8 @@ class LogsApi:
             "GetLogEvents": self._get,
             "FilterLogEvents": self._filter,
             "StartLiveTail": self._live_tail.start,
-            "TagResource": self._tag,
-            "UntagResource": self._untag,
             "ListTagsForResource": self._tags,
+            "ListTagsLogGroup": self._tags_named,
         }
 
     async def _create_group(self, _: Caller, params: Params) -> Params:
@@ -211,18 +218,32 @@ class LogsApi:
         return {"events": events, "searchedLogStreams": [], "nextToken": more}
 
     async def _tag(self, _: Caller, params: Params) -> Params:
-        name = self._of_arn(params["resourceArn"])
-        await self._groups.tag(name, {**self._groups.tags(name), **params["tags"]})
-        return {}
+        return await self._tagged(self._of_arn(params["resourceArn"]), params["tags"])
 
     async def _untag(self, _: Caller, params: Params) -> Params:
-        name = self._of_arn(params["resourceArn"])
-        kept = {k: v for k, v in self._groups.tags(name).items() if k not in params["tagKeys"]}
-        await self._groups.tag(name, kept)
-        return {}
+        return await self._untagged(self._of_arn(params["resourceArn"]), params["tagKeys"])
 
     async def _tags(self, _: Caller, params: Params) -> Params:
         return {"tags": dict(self._groups.tags(self._of_arn(params["resourceArn"])))}
+
+    async def _tag_named(self, _: Caller, params: Params) -> Params:
+        return await self._tagged(params["logGroupName"], params["tags"])
+
+    async def _untag_named(self, _: Caller, params: Params) -> Params:
+        return await self._untagged(params["logGroupName"], params["tags"])
+
+    async def _tags_named(self, _: Caller, params: Params) -> Params:
+        return {"tags": dict(self._groups.tags(params["logGroupName"]))}
+
+    async def _tagged(self, name: str, tags: Mapping[str, str]) -> Params:
+        await self._groups.tag(name, {**self._groups.tags(name), **tags})
+        return {}
+
+    async def _untagged(self, name: str, keys: Iterable[str]) -> Params:
+        gone = set(keys)
+        kept = {key: value for key, value in self._groups.tags(name).items() if key not in gone}
+        await self._groups.tag(name, kept)
+        return {}
 
     def _group(self, params: Params) -> str:
         name, identifier = params.get("logGroupName"), params.get("logGroupIdentifier", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,23 @@ class Caller:
 # The names of events, and their members: what a member of a result is that is a stream of them.
 Events = AsyncGenerator[tuple[str, Params], None]
 Call = Callable[[Caller, Params], Awaitable[Params]]
+
+
+def in_turn(calls: Mapping[str, Call]) -> Mapping[str, Call]:
+    """Of these one at a time: what a call finds and changes no other one changes meanwhile.
+
+    Tools change several things of one resource at once.
+    """
+    turn = asyncio.Lock()
+
+    def waiting(call: Call) -> Call:
+        async def answer(caller: Caller, params: Params) -> Params:
+            async with turn:
+                return await call(caller, params)
+
+        return answer
+
+    return {name: waiting(call) for name, call in calls.items()}
 
 
 class Service:

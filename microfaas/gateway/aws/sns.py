@@ -12,6 +12,7 @@ import msgspec
 from microfaas.config.events import destination
 from microfaas.config.topics import is_email
 from microfaas.errors import MicrofaasError, ServiceError
+from microfaas.gateway.aws import sns_attributes as attributes_of
 from microfaas.gateway.aws.service import Caller, Params, Service
 from microfaas.messaging import subscriptions as book
 from microfaas.messaging import topics
@@ -22,7 +23,6 @@ from microfaas.store.messages import Batch
 
 PAGE = 100
 BATCH_MAX = 10
-_TRUE = ("true", "True", "1")
 Attributes = dict[str, tuple[str, str]]
 
 
@@ -69,7 +69,7 @@ class SnsApi:
     async def _create_topic(self, _: Caller, params: Params) -> Params:
         topic = Topic(name=params["Name"], tags=_tags_of(params.get("Tags", ())))
         for name, value in params.get("Attributes", {}).items():
-            topic = _changed_topic(topic, name, value)
+            topic = attributes_of.changed(topic, name, value)
         return {"TopicArn": self._topics.arn((await self._topics.create(topic)).name)}
 
     async def _delete_topic(self, _: Caller, params: Params) -> Params:
@@ -86,10 +86,7 @@ class SnsApi:
         mine = self._topics.subscriptions.of(topic.name)
         pending = sum(each.pending for each in mine)
         attributes = {
-            "TopicArn": self._topics.arn(topic.name),
-            "Owner": self._address.account_id,
-            "DisplayName": topic.display_name,
-            "SignatureVersion": topic.signature_version,
+            **attributes_of.told(topic, self._topics.arn(topic.name), self._address.account_id),
             "SubscriptionsConfirmed": str(len(mine) - pending),
             "SubscriptionsPending": str(pending),
             "SubscriptionsDeleted": "0",
@@ -99,7 +96,7 @@ class SnsApi:
     async def _set_topic_attributes(self, _: Caller, params: Params) -> Params:
         topic = self._topics.get(params["TopicArn"])
         value = params.get("AttributeValue", "")
-        await self._topics.change(_changed_topic(topic, params["AttributeName"], value))
+        await self._topics.change(attributes_of.changed(topic, params["AttributeName"], value))
         return {}
 
     async def _publish(self, caller: Caller, params: Params) -> Params:
@@ -224,9 +221,11 @@ class SnsApi:
         """A subscription with one attribute set as SNS's API has it."""
         match name:
             case "RawMessageDelivery":
-                return msgspec.structs.replace(made, raw=value in _TRUE)
+                return msgspec.structs.replace(made, raw=value in attributes_of.TRUE)
             case "FilterPolicy":
-                return msgspec.structs.replace(made, policy=value)
+                # An empty one is how a policy is taken away.
+                policy = "" if "".join(value.split()) == "{}" else value
+                return msgspec.structs.replace(made, policy=policy)
             case "FilterPolicyScope" if value in ("MessageAttributes", "MessageBody"):
                 return msgspec.structs.replace(made, scope=value)
             case "RedrivePolicy":
@@ -291,20 +290,6 @@ def _is_remote(protocol: str, endpoint: str) -> bool:
     if protocol in ("http", "https"):
         return endpoint.startswith(f"{protocol}://") and destination(endpoint, "/") is not None
     return is_email(endpoint)
-
-
-def _changed_topic(topic: Topic, name: str, value: str) -> Topic:
-    match name:
-        case "DisplayName":
-            return msgspec.structs.replace(topic, display_name=value)
-        case "SignatureVersion" if value in ("1", "2"):
-            return msgspec.structs.replace(topic, signature_version=value)
-        case "FifoTopic" if value not in _TRUE:
-            return topic
-        # Who may do what is a matter of keys here; a policy is taken and means nothing.
-        case "Policy" | "DeliveryPolicy" | "TracingConfig":
-            return topic
-    raise ServiceError("InvalidParameterException", f"Invalid parameter: Attributes: {name}")
 
 
 def _target(params: Params) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import sqs_attributes as attributes_of
 from microfaas.gateway.aws import sqs_messages as forms
-from microfaas.gateway.aws.service import Caller, Params, Service
+from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.messaging.directory import Queue
 from microfaas.messaging.moves import RATE_MAX, Move, Moves
 from microfaas.messaging.queues import (
@@ -36,32 +36,32 @@ class SqsApi:
         self._moves = moves
 
     def service(self) -> Service:
-        return Service(
-            "sqs",
-            {
-                "CreateQueue": self._create,
-                "DeleteQueue": self._delete,
-                "ListQueues": self._list,
-                "GetQueueUrl": self._url,
-                "GetQueueAttributes": self._attributes,
-                "SetQueueAttributes": self._set_attributes,
-                "SendMessage": self._send,
-                "SendMessageBatch": self._send_batch,
-                "ReceiveMessage": self._receive,
-                "DeleteMessage": self._delete_message,
-                "DeleteMessageBatch": self._delete_batch,
-                "ChangeMessageVisibility": self._change,
-                "ChangeMessageVisibilityBatch": self._change_batch,
-                "PurgeQueue": self._purge,
-                "ListDeadLetterSourceQueues": self._sources,
-                "StartMessageMoveTask": self._start_move,
-                "ListMessageMoveTasks": self._list_moves,
-                "CancelMessageMoveTask": self._cancel_move,
-                "TagQueue": self._tag,
-                "UntagQueue": self._untag,
-                "ListQueueTags": self._tags,
-            },
-        )
+        changing: Mapping[str, Call] = {
+            "CreateQueue": self._create,
+            "SetQueueAttributes": self._set_attributes,
+            "TagQueue": self._tag,
+            "UntagQueue": self._untag,
+        }
+        calls: Mapping[str, Call] = {
+            "DeleteQueue": self._delete,
+            "ListQueues": self._list,
+            "GetQueueUrl": self._url,
+            "GetQueueAttributes": self._attributes,
+            "SendMessage": self._send,
+            "SendMessageBatch": self._send_batch,
+            "ReceiveMessage": self._receive,
+            "DeleteMessage": self._delete_message,
+            "DeleteMessageBatch": self._delete_batch,
+            "ChangeMessageVisibility": self._change,
+            "ChangeMessageVisibilityBatch": self._change_batch,
+            "PurgeQueue": self._purge,
+            "ListDeadLetterSourceQueues": self._sources,
+            "StartMessageMoveTask": self._start_move,
+            "ListMessageMoveTasks": self._list_moves,
+            "CancelMessageMoveTask": self._cancel_move,
+            "ListQueueTags": self._tags,
+        }
+        return Service("sqs", {**in_turn(changing), **calls})
 
     def _queue(self, params: Params) -> Queue:
         return self._queues.directory.get(_name(params["QueueUrl"]))

@@ -26,6 +26,8 @@ _NUMBERS: Mapping[str, tuple[str, int, int]] = {
 # Told again as they were set. They say who may do what, and how AWS encrypts.
 _TOLD = ("Policy", "RedriveAllowPolicy", "SqsManagedSseEnabled")
 _FIFO_ONLY = {"DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"}
+# Accepted as what they are, and nothing else.
+_FIXED = {"FifoQueue": "true", **_FIFO_ONLY}
 # Known, though a queue may have none of them.
 OPTIONAL = frozenset(
     (
@@ -81,7 +83,7 @@ def changed(name: str, old: Definition, given: Mapping[str, str]) -> Definition:
             )
         elif key in _TOLD:
             told[key] = value
-        elif not (key in _FIFO_ONLY and is_fifo(name) and value == _FIFO_ONLY[key]):
+        elif not (is_fifo(name) and value == _FIXED.get(key)):
             raise unknown(key)
     told = {key: value for key, value in told.items() if value}
     return msgspec.structs.replace(

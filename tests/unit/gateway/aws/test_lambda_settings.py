@@ -47,8 +47,15 @@ def test_a_change_leaves_the_rest() -> None:
     assert (new.architectures, new.told) == (("arm64",), {"TracingConfig": {"Mode": "Active"}})
 
 
-def test_an_empty_environment_is_shown_as_one() -> None:
-    assert created({**GIVEN, "Environment": {}}, strict=True).environment == {}
+@pytest.mark.parametrize("given", [{}, {"Variables": {}}])
+def test_an_empty_environment_is_shown_as_one_at_first(given: dict[str, Any]) -> None:
+    assert created({**GIVEN, "Environment": given}, strict=True).environment == {}
+
+
+def test_an_environment_goes_with_its_last_variable() -> None:
+    old = created({**GIVEN, "Environment": {"Variables": {"AA": "1"}}}, strict=True)
+    assert changed(old, {"Environment": {}}, strict=True).environment == {"AA": "1"}
+    assert changed(old, {"Environment": {"Variables": {}}}, strict=True).environment is None
 
 
 def test_runtime_and_handler_must_be_there() -> None:

@@ -61,6 +61,16 @@ async def test_topics_are_listed_by_pages(ask: Asked, monkeypatch: pytest.Monkey
     assert (await ask.refused("ListTopics", NextToken="x"))[0] == "InvalidParameterException"
 
 
+async def test_a_topic_has_snss_policy_until_it_is_given_one(ask: Asked) -> None:
+    usual = (await ask("GetTopicAttributes", TopicArn=ARN))["Attributes"]["Policy"]
+    [statement] = json.loads(usual)["Statement"]
+    assert (statement["Principal"], statement["Resource"]) == ({"AWS": "*"}, ARN)
+    for given, shown in (("{}", "{}"), ("", usual)):
+        await ask("SetTopicAttributes", TopicArn=ARN, AttributeName="Policy", AttributeValue=given)
+        told = await ask("GetTopicAttributes", TopicArn=ARN)
+        assert told["Attributes"]["Policy"] == shown
+
+
 async def test_a_topics_attributes(ask: Asked) -> None:
     for name, value in (("DisplayName", "Shop"), ("SignatureVersion", "2"), ("Policy", "{}")):
         await ask("SetTopicAttributes", TopicArn=ARN, AttributeName=name, AttributeValue=value)
@@ -71,6 +81,7 @@ async def test_a_topics_attributes(ask: Asked) -> None:
         "Owner": "123456789012",
         "DisplayName": "Shop",
         "SignatureVersion": "2",
+        "Policy": "{}",
         "SubscriptionsConfirmed": "1",
         "SubscriptionsPending": "1",
         "SubscriptionsDeleted": "0",
@@ -127,6 +138,15 @@ async def test_a_subscription_as_it_is_told(ask: Asked) -> None:
         "FilterPolicyScope": "MessageAttributes",
         "RedrivePolicy": redrive,
     }
+    for name, value in (("FilterPolicy", "{ }"), ("RedrivePolicy", "")):
+        await ask(
+            "SetSubscriptionAttributes",
+            SubscriptionArn=arn,
+            AttributeName=name,
+            AttributeValue=value,
+        )
+    told = (await ask("GetSubscriptionAttributes", SubscriptionArn=arn))["Attributes"]
+    assert not told.keys() & {"FilterPolicy", "FilterPolicyScope", "RedrivePolicy"}
     await ask("Unsubscribe", SubscriptionArn=arn)
     await ask("Unsubscribe", SubscriptionArn=arn)
     assert (await ask("ListSubscriptions"))["Subscriptions"] == []
