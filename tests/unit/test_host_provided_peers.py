@@ -119,9 +119,11 @@ def test_what_a_stranger_left_in_a_connection_that_it_reset_is_not_read(world: W
     address = endpoint(runtime)
     with stopped(parent_of(runtime)), socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Of its own and not chosen by connecting, which shares ports with connections of before.
+        stranger.bind(("127.0.0.1", 0))
+        own_address = stranger.getsockname()
         stranger.connect(address)
         stranger.sendall(INIT_ERROR)
-        own_address = stranger.getsockname()
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         stranger.close()
         code = f"""
