@@ -15,9 +15,10 @@ INTRODUCTION = """\
 # AWS's APIs
 
 boto3, the `aws` command and AWS's other SDKs call microfaas when their endpoint URL is the
-gateway's: `endpoint_url=`, `--endpoint-url`, or a variable such as `AWS_ENDPOINT_URL_SQS`. A
-function has `AWS_ENDPOINT_URL_LAMBDA`, `_SQS`, `_SNS`, `_KINESIS`, `_EVENTBRIDGE`, `_SCHEDULER`,
-`_CLOUDWATCH_LOGS`, `_STS` and `_IAM` set; its calls to any other service go to AWS.
+gateway's: `endpoint_url=`, `--endpoint-url`, or the variable `AWS_ENDPOINT_URL` (which version 1's
+`aws sqs` passes over, and calls AWS). A function has `AWS_ENDPOINT_URL_LAMBDA`, `_SQS`, `_SNS`,
+`_KINESIS`, `_EVENTBRIDGE`, `_SCHEDULER`, `_CLOUDWATCH_LOGS`, `_STS` and `_IAM` set; its calls to
+any other service go to AWS.
 
 Requests are checked by AWS's own models before anything is done, and errors have AWS's codes. An
 operation that is not in these tables is refused by name (`InvalidAction`,

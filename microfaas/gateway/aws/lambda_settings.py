@@ -94,8 +94,10 @@ def changed(old: Settings, params: Params, strict: bool) -> Settings:
         given["dead_letter"] = _dead_letter(params["DeadLetterConfig"].get("TargetArn", ""))
     if "LoggingConfig" in params:
         given["logs"] = _logs(old.logs, params["LoggingConfig"])
-    told = {name: params[name] for name in _TOLD if name in params}
-    return msgspec.structs.replace(old, **given, told={**old.told, **told})
+    told = {**old.told, **{name: params[name] for name in _TOLD if name in params}}
+    # What is given as nothing is how it is taken away.
+    told = {name: value for name, value in told.items() if value}
+    return msgspec.structs.replace(old, **given, told=told)
 
 
 def _check_runtime(runtime: str, strict: bool) -> None:

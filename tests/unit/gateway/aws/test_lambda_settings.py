@@ -47,6 +47,13 @@ def test_a_change_leaves_the_rest() -> None:
     assert (new.architectures, new.told) == (("arm64",), {"TracingConfig": {"Mode": "Active"}})
 
 
+def test_what_is_only_told_goes_when_nothing_is_given_for_it() -> None:
+    kept: dict[str, Any] = {"KMSKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/k"}
+    old = created({**GIVEN, **kept, "TracingConfig": {"Mode": "Active"}}, strict=True)
+    assert changed(old, {"TracingConfig": {}}, strict=True).told == kept
+    assert changed(old, {"KMSKeyArn": "", "TracingConfig": {}}, strict=True).told == {}
+
+
 @pytest.mark.parametrize("given", [{}, {"Variables": {}}])
 def test_an_empty_environment_is_shown_as_one_at_first(given: dict[str, Any]) -> None:
     assert created({**GIVEN, "Environment": given}, strict=True).environment == {}
