@@ -245,7 +245,7 @@ def test_its_log_can_be_followed(served: Project, lambdas: Aws, made: Any) -> No
     until(lambda: aws(served, "logs", "describe-log-groups")["logGroups"], "the log")
     with start(served, "logs", "tail", group, "--follow", "--format", "short") as tail:
         assert tail.stdout is not None
-        words = (line.split()[1] for line in tail.stdout)
+        words = (line.split()[1] for line in tail.stdout if line.strip())
         try:
             assert "REPORT" in words
             invoke(served, lambdas)
@@ -255,7 +255,7 @@ def test_its_log_can_be_followed(served: Project, lambdas: Aws, made: Any) -> No
             assert set(words) <= {"INIT_START"}
         finally:
             tail.kill()
-    assert tail.returncode == 0
+    assert tail.returncode in (0, 130)  # it was interrupted as it slept, or as it asked
     said = refused(served, "logs", "tail", "/aws/lambda/g")
     assert "(ResourceNotFoundException)" in said
 
