@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from microfaas.errors import ServiceError
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.service import Caller, Params, Service
 from microfaas.messaging import rules as book
 from microfaas.messaging.rules import BUS, Rule, Rules
@@ -81,7 +82,7 @@ class EventsApi:
             expression=params.get("ScheduleExpression", ""),
             state=params.get("State", "ENABLED"),
             role=params.get("RoleArn", ""),
-            tags=_tags_of(params),
+            tags=tagging.read(params.get("Tags", ())),
         )
         await self._rules.put(rule)
         return {"RuleArn": self._rules.arn(rule.name)}
@@ -129,7 +130,9 @@ class EventsApi:
         return {"Targets": [_told_target(target) for target in page], "NextToken": more}
 
     async def _tag(self, _: Caller, params: Params) -> Params:
-        await self._rules.tag(self._of_arn(params["ResourceARN"]).name, _tags_of(params))
+        await self._rules.tag(
+            self._of_arn(params["ResourceARN"]).name, tagging.read(params["Tags"])
+        )
         return {}
 
     async def _untag(self, _: Caller, params: Params) -> Params:
@@ -137,8 +140,7 @@ class EventsApi:
         return {}
 
     async def _tags(self, _: Caller, params: Params) -> Params:
-        tags = self._of_arn(params["ResourceARN"]).tags
-        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+        return {"Tags": tagging.rows(self._of_arn(params["ResourceARN"]).tags)}
 
     def _of_arn(self, arn: str) -> Rule:
         """The rule of an ARN, which may name the bus. Raises ServiceError."""
@@ -193,10 +195,6 @@ def _on_bus(params: Params) -> None:
     name = params.get("EventBusName", BUS).rpartition("event-bus/")[2]
     if name != BUS:
         raise ServiceError("ResourceNotFoundException", f"Event bus {name} does not exist.")
-
-
-def _tags_of(params: Params) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
 
 
 def _page(things: Iterable[Any], params: Params) -> tuple[list[Any], str | None]:

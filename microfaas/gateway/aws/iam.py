@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from microfaas.control.identity import (
     now_ms,
 )
 from microfaas.errors import ServiceError
-from microfaas.gateway.aws import paging
+from microfaas.gateway.aws import paging, tagging
 from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.gateway.aws.sts import Principals
 
@@ -93,7 +93,7 @@ class IamApi:
             description=params.get("Description", ""),
             session_s_max=params.get("MaxSessionDuration", 3600),
             boundary=params.get("PermissionsBoundary", ""),
-            tags=_tags_of(params),
+            tags=tagging.read(params.get("Tags", ())),
         )
         await self._identity.create_role(params["RoleName"], role)
         return {"Role": self._told_role(params["RoleName"], role)}
@@ -159,13 +159,13 @@ class IamApi:
 
     async def _tag_role(self, _: Caller, params: Params) -> Params:
         name = params["RoleName"]
-        tags = {**self._identity.role(name).tags, **_tags_of(params)}
+        tags = {**self._identity.role(name).tags, **tagging.read(params["Tags"])}
         await self._identity.change_role(name, tags=tags)
         return {}
 
     async def _untag_role(self, _: Caller, params: Params) -> Params:
         name = params["RoleName"]
-        tags = _without(self._identity.role(name).tags, params["TagKeys"])
+        tags = tagging.without(self._identity.role(name).tags, params["TagKeys"])
         await self._identity.change_role(name, tags=tags)
         return {}
 
@@ -222,7 +222,7 @@ class IamApi:
             changed_ms=at_ms,
             versions={1: PolicyVersion(params["PolicyDocument"], at_ms)},
             description=params.get("Description", ""),
-            tags=_tags_of(params),
+            tags=tagging.read(params.get("Tags", ())),
         )
         await self._identity.create_policy(params["PolicyName"], policy)
         return {"Policy": self._told_policy(params["PolicyName"], policy)}
@@ -277,13 +277,13 @@ class IamApi:
     async def _tag_policy(self, _: Caller, params: Params) -> Params:
         arn = params["PolicyArn"]
         await self._identity.tag_policy(
-            arn, {**self._identity.policy(arn)[1].tags, **_tags_of(params)}
+            arn, {**self._identity.policy(arn)[1].tags, **tagging.read(params["Tags"])}
         )
         return {}
 
     async def _untag_policy(self, _: Caller, params: Params) -> Params:
         arn = params["PolicyArn"]
-        tags = _without(self._identity.policy(arn)[1].tags, params["TagKeys"])
+        tags = tagging.without(self._identity.policy(arn)[1].tags, params["TagKeys"])
         await self._identity.tag_policy(arn, tags)
         return {}
 
@@ -370,18 +370,10 @@ def _quoted(document: str) -> str:
     return quote(document, safe="")
 
 
-def _tags_of(params: Params) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in params.get("Tags", ())}
-
-
-def _without(tags: Mapping[str, str], gone: Container[str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if key not in gone}
-
-
 def _listed_tags(tags: Mapping[str, str], params: Params) -> Params:
     rows = [(key, {"Key": key, "Value": tags[key]}) for key in sorted(tags)]
     return _listed("Tags", rows, params)
 
 
 def _told_tags(tags: Mapping[str, str]) -> list[Params] | None:
-    return [{"Key": key, "Value": value} for key, value in tags.items()] or None
+    return tagging.rows(tags) or None

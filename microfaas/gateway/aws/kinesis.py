@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from microfaas.errors import ServiceError
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.messaging import stream_numbers as numbers
 from microfaas.messaging.stream_shard import Entry, Shard
@@ -214,8 +215,8 @@ class KinesisApi:
         return {}
 
     async def _untag(self, _: Caller, params: Params) -> Params:
-        stream, gone = self._stream(params), set(params["TagKeys"])
-        tags = {key: value for key, value in stream.tags.items() if key not in gone}
+        stream = self._stream(params)
+        tags = tagging.without(stream.tags, params["TagKeys"])
         await self._streams.change(msgspec.structs.replace(stream, tags=tags))
         return {}
 
@@ -224,8 +225,7 @@ class KinesisApi:
         after: str = params.get("ExclusiveStartTagKey", "")
         tags = [tag for tag in sorted(stream.tags.items()) if tag[0] > after]
         page = tags[: params.get("Limit", TAGS_MAX)]
-        rows = [{"Key": key, "Value": value} for key, value in page]
-        return {"Tags": rows, "HasMoreTags": len(page) < len(tags)}
+        return {"Tags": tagging.rows(dict(page)), "HasMoreTags": len(page) < len(tags)}
 
     def _stream(self, params: Params) -> Stream:
         """The stream that is named, by name or by ARN. Raises ServiceError."""

@@ -13,6 +13,7 @@ from microfaas.control.refusal import refuse
 from microfaas.control.registry import Registry
 from microfaas.control.signing import SigningConfigs
 from microfaas.errors import ServiceError
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.lambda_names import which
 from microfaas.gateway.aws.service import Call, Caller, Params
 
@@ -99,7 +100,7 @@ class TagsApi:
 
 def _changed(old: Tags, new: Tags, gone: list[str]) -> dict[str, str]:
     """Raises ServiceError for more than anything may have."""
-    tags = {name: value for name, value in old.items() if name not in gone} | dict(new)
+    tags = {**tagging.without(old, gone), **new}
     check(tags)
     return tags
 

@@ -13,6 +13,7 @@ import msgspec
 from microfaas.control.live_tails import LiveTails
 from microfaas.control.log_groups import DAY_MS, LogGroups, StreamInfo
 from microfaas.control.log_pages import EVENT_BYTES, EVENTS_MAX, EVER_MS, Event, Page, Range
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.live_tail import LiveTailApi
 from microfaas.gateway.aws.logs_params import accepts, bare, prefix_of, refuse
 from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
@@ -240,9 +241,7 @@ class LogsApi:
         return {}
 
     async def _untagged(self, name: str, keys: Iterable[str]) -> Params:
-        gone = set(keys)
-        kept = {key: value for key, value in self._groups.tags(name).items() if key not in gone}
-        await self._groups.tag(name, kept)
+        await self._groups.tag(name, tagging.without(self._groups.tags(name), keys))
         return {}
 
     def _group(self, params: Params) -> str:

@@ -13,6 +13,7 @@ from microfaas.config.events import destination
 from microfaas.config.topics import is_email
 from microfaas.errors import MicrofaasError, ServiceError
 from microfaas.gateway.aws import sns_attributes as attributes_of
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.service import Caller, Params, Service
 from microfaas.messaging import subscriptions as book
 from microfaas.messaging import topics
@@ -67,7 +68,7 @@ class SnsApi:
         )
 
     async def _create_topic(self, _: Caller, params: Params) -> Params:
-        topic = Topic(name=params["Name"], tags=_tags_of(params.get("Tags", ())))
+        topic = Topic(name=params["Name"], tags=tagging.read(params.get("Tags", ())))
         for name, value in params.get("Attributes", {}).items():
             topic = attributes_of.changed(topic, name, value)
         return {"TopicArn": self._topics.arn((await self._topics.create(topic)).name)}
@@ -202,20 +203,18 @@ class SnsApi:
 
     async def _tag(self, _: Caller, params: Params) -> Params:
         topic = self._topics.get(params["ResourceArn"])
-        tags = {**topic.tags, **_tags_of(params["Tags"])}
+        tags = {**topic.tags, **tagging.read(params["Tags"])}
         await self._topics.change(msgspec.structs.replace(topic, tags=tags))
         return {}
 
     async def _untag(self, _: Caller, params: Params) -> Params:
         topic = self._topics.get(params["ResourceArn"])
-        gone = set(params["TagKeys"])
-        tags = {key: value for key, value in topic.tags.items() if key not in gone}
+        tags = tagging.without(topic.tags, params["TagKeys"])
         await self._topics.change(msgspec.structs.replace(topic, tags=tags))
         return {}
 
     async def _tags(self, _: Caller, params: Params) -> Params:
-        topic = self._topics.get(params["ResourceArn"])
-        return {"Tags": [{"Key": key, "Value": value} for key, value in topic.tags.items()]}
+        return {"Tags": tagging.rows(self._topics.get(params["ResourceArn"]).tags)}
 
     def _changed(self, made: Subscription, name: str, value: str) -> Subscription:
         """A subscription with one attribute set as SNS's API has it."""
@@ -369,7 +368,3 @@ def _page(rows: list[Any], params: Params) -> tuple[list[Any], str | None]:
     start = int(token[:18])
     end = start + PAGE
     return rows[start:end], str(end) if end < len(rows) else None
-
-
-def _tags_of(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags}

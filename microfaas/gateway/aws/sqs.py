@@ -10,6 +10,7 @@ import msgspec
 from microfaas.errors import ServiceError
 from microfaas.gateway.aws import sqs_attributes as attributes_of
 from microfaas.gateway.aws import sqs_messages as forms
+from microfaas.gateway.aws import tagging
 from microfaas.gateway.aws.service import Call, Caller, Params, Service, in_turn
 from microfaas.messaging.directory import Queue
 from microfaas.messaging.moves import RATE_MAX, Move, Moves
@@ -251,9 +252,8 @@ class SqsApi:
 
     async def _untag(self, _: Caller, params: Params) -> Params:
         queue = self._queue(params)
-        gone = set(params["TagKeys"])
         return await self._set_tags(
-            queue, {k: v for k, v in queue.definition.tags.items() if k not in gone}
+            queue, tagging.without(queue.definition.tags, params["TagKeys"])
         )
 
     async def _set_tags(self, queue: Queue, tags: dict[str, str]) -> Params:
