@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import string
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -87,6 +87,13 @@ class SigningConfigs:
             return config_id, await self._keep(
                 config_id, msgspec.structs.replace(config, **changes)
             )
+
+    async def tag(self, arn: str, tags: Mapping[str, str], removed: Collection[str] = ()) -> None:
+        """Set and remove tags. Raises ServiceError, MachineError."""
+        async with self._changing:
+            config_id, config = self.need(arn)
+            left = {key: config.tags[key] for key in config.tags if key not in removed}
+            await self._keep(config_id, msgspec.structs.replace(config, tags={**left, **tags}))
 
     async def delete(self, arn: str) -> None:
         """Raises ServiceError, also while a function has it; MachineError."""

@@ -76,12 +76,12 @@ class TagsApi:
             name = self._function(arn)
             async with self._lifecycle.lock(name):
                 await self._keep(name, _changed(self._tags(arn), new, gone))
-        elif kind == "event-source-mapping":
-            check(_changed(self._tags(arn), new, gone))
+            return
+        _changed(self._tags(arn), new, gone)  # refuses too many
+        if kind == "event-source-mapping":
             await self._mappings.tag(name, new, gone)
         else:
-            tags = _changed(self._tags(arn), new, gone)
-            await self._signing.update(arn, {"tags": tags})
+            await self._signing.tag(arn, new, gone)
 
     async def _keep(self, name: str, tags: dict[str, str]) -> None:
         head = msgspec.structs.replace(self._registry.head(name), tags=tags)

@@ -101,6 +101,18 @@ async def test_so_do_mappings_and_signing_configs(world: World, parts: Parts) ->
         assert await tags(world, arn) == {"b": "2"}
 
 
+async def test_changes_at_the_same_time_are_all_made(world: World, parts: Parts) -> None:
+    source = "arn:aws:sqs:us-east-1:123456789012:q"
+    mapping = EventSourceMapping(function="f", source=source, kind="queue", batch_size=1)
+    name, _ = await parts.mappings.create(mapping)
+    config, _ = await parts.signing.create(SigningConfig(publishers=()))
+    for arn in (ARN, parts.mappings.arn(name), parts.signing.arn(config)):
+        all_tags = {str(number): "" for number in range(8)}
+        calls = [world.ask("tag_resource", Resource=arn, Tags={key: ""}) for key in all_tags]
+        await asyncio.gather(*calls)
+        assert await tags(world, arn) == all_tags
+
+
 async def test_there_may_be_fifty(world: World, parts: Parts) -> None:
     config, _ = await parts.signing.create(SigningConfig(publishers=()))
     text = "Number of tags exceeds resource tag limit."

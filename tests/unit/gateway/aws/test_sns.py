@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -48,6 +49,18 @@ async def ask(tmp_path: Path) -> AsyncIterator[Asked]:
     world = await TopicWorld(tmp_path).open()
     yield Asked(world)
     world.db.close()
+
+
+async def test_changes_at_the_same_time_are_all_made(ask: Asked) -> None:
+    rows = [{"Key": str(number), "Value": ""} for number in range(8)]
+    name = {"AttributeName": "DisplayName", "AttributeValue": "Shop"}
+    await asyncio.gather(
+        *(ask("TagResource", ResourceArn=ARN, Tags=[row]) for row in rows),
+        ask("SetTopicAttributes", TopicArn=ARN, **name),
+    )
+    assert (await ask("ListTagsForResource", ResourceArn=ARN))["Tags"] == rows
+    told = await ask("GetTopicAttributes", TopicArn=ARN)
+    assert told["Attributes"]["DisplayName"] == "Shop"
 
 
 async def test_topics_are_listed_by_pages(ask: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
