@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.e2e.project import Project, until
 from tests.e2e.test_access import create as create_key
 
 AWS = "/usr/bin/aws"
+PATIENCE_S = 120.0
 # As scripts have it that were written for the first version.
 AWS_CONFIG = """
 [default]
@@ -245,6 +247,8 @@ def test_its_log_can_be_followed(served: Project, lambdas: Aws, made: Any) -> No
     until(lambda: aws(served, "logs", "describe-log-groups")["logGroups"], "the log")
     with start(served, "logs", "tail", group, "--follow", "--format", "short") as tail:
         assert tail.stdout is not None
+        limit = threading.Timer(PATIENCE_S, tail.kill)  # for a tail that tells nothing
+        limit.start()
         words = (line.split()[1] for line in tail.stdout if line.strip())
         try:
             assert "REPORT" in words
@@ -254,6 +258,7 @@ def test_its_log_can_be_followed(served: Project, lambdas: Aws, made: Any) -> No
             tail.send_signal(signal.SIGINT)
             assert set(words) <= {"INIT_START"}
         finally:
+            limit.cancel()
             tail.kill()
     assert tail.returncode in (0, 130)  # it was interrupted as it slept, or as it asked
     said = refused(served, "logs", "tail", "/aws/lambda/g")
