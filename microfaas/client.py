@@ -156,15 +156,13 @@ class Client:
 
     def triggers(self, function: str) -> list[dict[str, Any]]:
         """What fires a function beside what the file says, as tables of `microfaas.toml`."""
-        triggers: list[dict[str, Any]] = self._get(_triggers_path(function))["triggers"]
+        triggers: list[dict[str, Any]] = self._get(
+            f"/functions/{quote(function, safe='')}/triggers"
+        )["triggers"]
         return triggers
 
-    def put_triggers(self, function: str, tables: Sequence[Mapping[str, Any]]) -> None:
-        """Have these fire a function in place of those before."""
-        self._ask("PUT", _triggers_path(function), [*tables])
-
-    def put_all_triggers(self, triggers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """As `put_triggers`, of several functions by their names: all are put, or none."""
+    def put_triggers(self, triggers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Have these fire the functions of these names, in place of those before: all or none."""
         self._ask("PUT", "/triggers", triggers)
 
     def check_triggers(
@@ -328,10 +326,6 @@ def _error(status: int, headers: http.client.HTTPMessage, body: bytes) -> Client
 def _query(**fields: object) -> str:
     given = {name: value for name, value in fields.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""
-
-
-def _triggers_path(function: str) -> str:
-    return f"/functions/{quote(function, safe='')}/triggers"
 
 
 def _fault(body: bytes) -> dict[str, Any]:

@@ -44,9 +44,7 @@ class Triggers:
         """Have them fire the functions. Raises ClientError."""
         if self._wanted:
             tables = self._tables()
-            self._changes.make_all(
-                self._notes, lambda: self._changes.client.put_all_triggers(tables)
-            )
+            self._changes.make_all(self._notes, lambda: self._changes.client.put_triggers(tables))
 
     def _tables(self) -> dict[str, list[dict[str, Any]]]:
         return {name: each.triggers for name, each in self._wanted.items()}

@@ -60,7 +60,7 @@ class Gateway(Client):
     def triggers(self, function: str) -> list[dict[str, Any]]:
         return self._answer("GET", f"triggers of {function}", None)  # type: ignore[no-any-return]
 
-    def put_all_triggers(self, triggers: Any) -> None:
+    def put_triggers(self, triggers: Any) -> None:
         for function, tables in triggers.items():
             self._answer("PUT", f"triggers of {function}", tables)
 
@@ -319,7 +319,7 @@ def test_what_was_done_before_a_refusal_is_told(
     def refuse(*_: object) -> None:
         raise ClientError("ServiceException", "full", 503, None)
 
-    monkeypatch.setattr(gateway, "put_all_triggers", refuse)
+    monkeypatch.setattr(gateway, "put_triggers", refuse)
     done = deploy()
     assert done.exit_code == 111
     assert "function" in done.stdout
